@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "api/oci/image.h"
+
+// The image store: layers unpacked once each (shared by diffID), images as records over them. Two halves use it: wherryd
+// (records, references, removal) and wherry-pull (unpacking into a staging directory).
+namespace wherry::image {
+
+// One image. `id` is the digest of its configuration, "sha256:…", and equal in every RPC.
+struct Image {
+  std::string id;
+  std::vector<std::string> repo_tags;     // "docker.io/library/busybox:latest", normalised
+  std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:…"
+  uint64_t size = 0;                      // bytes on disk of its layers and configuration; never 0
+  oci::ImageConfig config;
+  std::vector<std::string> diff_ids;      // lowest layer first
+  bool pinned = false;
+};
+
+struct FsUsage {
+  std::string mountpoint;
+  uint64_t used_bytes = 0;
+  uint64_t inodes_used = 0;
+};
+
+// Thread-safe. Lists and look-ups answer from memory.
+class ImageStore {
+ public:
+  struct Options {
+    std::string root;          // <root>/images: layers/, staging/, images.db
+    std::string pull_program;  // path of wherry-pull
+  };
+  // Opens the store, removes what an interrupted import left, loads all records.
+  static absl::StatusOr<std::unique_ptr<ImageStore>> Open(const Options& options);
+  virtual ~ImageStore() = default;
+
+  virtual std::vector<std::shared_ptr<const Image>> List() const = 0;
+  // By id, id prefix (≥ 4 hex digits, unambiguous), "sha256:…", tag or digest reference, normalised as Docker does.
+  // NotFound when absent; InvalidArgument when `ref` is no reference.
+  virtual absl::StatusOr<std::shared_ptr<const Image>> Find(const std::string& ref) const = 0;
+  // Imports every image of an archive. `references` renames a single image.
+  virtual absl::StatusOr<std::vector<std::shared_ptr<const Image>>> Import(
+      const std::string& archive, const std::vector<std::string>& references) = 0;
+  // Removes the image with all its names. Layers go when neither another image nor a Hold needs them. OK when absent.
+  virtual absl::Status Remove(const std::string& ref) = 0;
+  virtual absl::StatusOr<FsUsage> Usage() const = 0;
+
+  // Keeps the image's layers while a container uses them; the layer directories, topmost first, are overlay lowerdirs.
+  // `holder` is the container id; holds are re-taken after a restart, from the container's record.
+  virtual absl::StatusOr<std::vector<std::string>> Hold(const std::string& image_id, const std::string& holder) = 0;
+  virtual void Release(const std::string& holder) = 0;
+};
+
+}  // namespace wherry::image

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+// The CNI caller: finds the network configuration, runs its plugins, keeps their results (CNI specification 1.1.0).
+namespace wherry::network {
+
+struct PortMapping {
+  std::string protocol;  // "tcp" | "udp" | "sctp"
+  int32_t container_port = 0, host_port = 0;
+  std::string host_ip;
+};
+
+// What a plugin is told of a pod.
+struct PodNetwork {
+  std::string pod_id;       // CNI_CONTAINERID
+  std::string netns_path;   // CNI_NETNS; may be gone at Remove
+  std::string name, uid, k8s_namespace;  // K8S_POD_* in CNI_ARGS
+  std::string cgroup_path;
+  std::vector<PortMapping> port_mappings;
+  std::map<std::string, std::string> annotations;
+};
+
+struct Addresses {
+  std::vector<std::string> ips;  // without prefix length, the plugin's order
+};
+
+struct Readiness {
+  bool ready = false;
+  std::string reason;   // CamelCase, e.g. "NetworkPluginNotReady"
+  std::string message;  // what is missing and where it was looked for
+};
+
+// Thread-safe; no lock is held while a plugin runs.
+class Network {
+ public:
+  struct Options {
+    std::string conf_dir, cache_dir;
+    std::vector<std::string> bin_dirs;
+    int timeout_seconds = 60;
+  };
+  // Starts to watch conf_dir (which may not exist yet).
+  static absl::StatusOr<std::unique_ptr<Network>> Create(const Options& options);
+  virtual ~Network() = default;
+
+  virtual Readiness Ready() const = 0;
+  // The name of the network in use; empty when there is none.
+  virtual std::string network_name() const = 0;
+  // ADD along the chain, eth0. After a failure it has run DEL already, so that nothing is left.
+  virtual absl::StatusOr<Addresses> Add(const PodNetwork& pod) = 0;
+  // DEL in reverse order, with the configuration and result that ADD used (from the cache). OK when there is no trace of
+  // the pod. Idempotent.
+  virtual absl::Status Remove(const PodNetwork& pod) = 0;
+};
+
+}  // namespace wherry::network
