@@ -62,7 +62,8 @@ function(wherry_proto name proto)
   endif()
   file(MAKE_DIRECTORY ${WHERRY_GEN})
   add_custom_command(OUTPUT ${outs} COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} ${args} ${proto}
-    DEPENDS ${CMAKE_SOURCE_DIR}/${proto} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM)
+    COMMAND ${CMAKE_COMMAND} -DHEADER=${WHERRY_GEN}/${stem}.pb.h -P ${CMAKE_SOURCE_DIR}/hack/cmake/GuardMacros.cmake
+    DEPENDS ${CMAKE_SOURCE_DIR}/${proto} ${CMAKE_SOURCE_DIR}/hack/cmake/GuardMacros.cmake WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM)
   add_library(${name} STATIC ${outs})
   target_include_directories(${name} SYSTEM PUBLIC ${WHERRY_GEN})
   if(A_LITE)
