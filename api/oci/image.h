@@ -15,14 +15,14 @@ namespace wherry::oci {
 // The part of an image's configuration that decides how a container runs.
 struct ImageConfig {
   std::string architecture, os, variant;
-  std::string user;                        // "name", "uid", "uid:gid" … or empty
-  std::vector<std::string> env;            // NAME=value
+  std::string user;              // "name", "uid", "uid:gid" … or empty
+  std::vector<std::string> env;  // NAME=value
   std::vector<std::string> entrypoint, cmd;
   std::string working_dir;
-  std::string stop_signal;                 // "SIGTERM", "15" or empty
-  std::vector<std::string> volumes;        // container paths
+  std::string stop_signal;           // "SIGTERM", "15" or empty
+  std::vector<std::string> volumes;  // container paths
   std::map<std::string, std::string> labels;
-  std::vector<std::string> diff_ids;       // lowest layer first
+  std::vector<std::string> diff_ids;  // lowest layer first
 };
 
 }  // namespace wherry::oci

@@ -13,28 +13,28 @@ enum class CgroupDriver { kAuto, kSystemd, kCgroupfs };
 // wherryd's configuration file (TOML). Every key is optional; unknown keys are refused, because a misspelt security
 // setting must not be ignored. The names are an interface to outside tools and never change.
 struct Config {
-  std::string root = "/var/lib/wherry";               // images, writable layers, database: survives reboots
-  std::string state = "/run/wherry";                  // sockets, namespaces: gone after a reboot
-  std::string socket = "/run/wherry/wherry.sock";     // CRI and wherry's own service
-  CgroupDriver cgroup_driver = CgroupDriver::kAuto;   // "auto" | "systemd" | "cgroupfs"
-  std::string cgroup_parent = "/wherry";              // for pods without a cgroup_parent, and for the shims
-  std::string libexec_dir = "";                       // wherry-shim and wherry-pull; "" = beside wherryd, then
-                                                      // /usr/libexec/wherry
+  std::string root = "/var/lib/wherry";              // images, writable layers, database: survives reboots
+  std::string state = "/run/wherry";                 // sockets, namespaces: gone after a reboot
+  std::string socket = "/run/wherry/wherry.sock";    // CRI and wherry's own service
+  CgroupDriver cgroup_driver = CgroupDriver::kAuto;  // "auto" | "systemd" | "cgroupfs"
+  std::string cgroup_parent = "/wherry";             // for pods without a cgroup_parent, and for the shims
+  std::string libexec_dir = "";                      // wherry-shim and wherry-pull; "" = beside wherryd, then
+                                                     // /usr/libexec/wherry
   struct {
     std::string conf_dir = "/etc/cni/net.d";
     std::vector<std::string> bin_dirs = {"/usr/libexec/wherry/cni", "/opt/cni/bin", "/usr/lib/cni"};
-    std::string cache_dir = "/var/lib/cni";           // results/ below it, as libcni keeps them
-    int timeout_seconds = 60;                         // for one plugin chain
+    std::string cache_dir = "/var/lib/cni";  // results/ below it, as libcni keeps them
+    int timeout_seconds = 60;                // for one plugin chain
   } cni;
   struct {
     std::string config_path = "/etc/wherry/certs.d";
   } registry;
   struct {
     std::string address = "127.0.0.1";
-    uint16_t port = 0;                                // 0 = any free port
+    uint16_t port = 0;  // 0 = any free port
   } streaming;
   struct {
-    std::string level = "info";                       // trace | debug | info | warn | error
+    std::string level = "info";  // trace | debug | info | warn | error
   } log;
 };
 

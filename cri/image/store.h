@@ -20,7 +20,7 @@ struct Image {
   std::vector<std::string> repo_digests;  // "docker.io/library/busybox@sha256:…"
   uint64_t size = 0;                      // bytes on disk of its layers and configuration; never 0
   oci::ImageConfig config;
-  std::vector<std::string> diff_ids;      // lowest layer first
+  std::vector<std::string> diff_ids;  // lowest layer first
   bool pinned = false;
 };
 

@@ -19,8 +19,8 @@ struct PortMapping {
 
 // What a plugin is told of a pod.
 struct PodNetwork {
-  std::string pod_id;       // CNI_CONTAINERID
-  std::string netns_path;   // CNI_NETNS; may be gone at Remove
+  std::string pod_id;                    // CNI_CONTAINERID
+  std::string netns_path;                // CNI_NETNS; may be gone at Remove
   std::string name, uid, k8s_namespace;  // K8S_POD_* in CNI_ARGS
   std::string cgroup_path;
   std::vector<PortMapping> port_mappings;

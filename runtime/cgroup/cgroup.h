@@ -22,25 +22,28 @@ struct HugepageLimit {
 // Limits of one cgroup. Unset means: leave as it is. Values are the kernel's v1 units, as CRI uses them; v2 files get
 // converted values (cpu.weight from shares; memory.swap.max = swap limit - memory limit).
 struct Resources {
-  std::optional<uint64_t> cpu_shares;          // 2..262144
-  std::optional<int64_t> cpu_quota;            // microseconds per period; -1 = none
-  std::optional<uint64_t> cpu_period;          // microseconds, 1000..1000000
-  std::optional<int64_t> memory_limit;         // bytes; -1 = none
-  std::optional<int64_t> memory_swap_limit;    // bytes of memory plus swap; -1 = none
-  std::optional<int64_t> pids_limit;           // -1 = none
-  std::string cpuset_cpus;                     // "" = leave
+  std::optional<uint64_t> cpu_shares;        // 2..262144
+  std::optional<int64_t> cpu_quota;          // microseconds per period; -1 = none
+  std::optional<uint64_t> cpu_period;        // microseconds, 1000..1000000
+  std::optional<int64_t> memory_limit;       // bytes; -1 = none
+  std::optional<int64_t> memory_swap_limit;  // bytes of memory plus swap; -1 = none
+  std::optional<int64_t> pids_limit;         // -1 = none
+  std::string cpuset_cpus;                   // "" = leave
   std::string cpuset_mems;
   std::vector<HugepageLimit> hugepage_limits;
   std::map<std::string, std::string> unified;  // v2 file name → value, verbatim
   // io: device "major:minor" → bytes or operations a second; 0 = none
-  struct IoLimit { std::string device; uint64_t rbps = 0, wbps = 0, riops = 0, wiops = 0; };
+  struct IoLimit {
+    std::string device;
+    uint64_t rbps = 0, wbps = 0, riops = 0, wiops = 0;
+  };
   std::vector<IoLimit> io_limits;
-  std::optional<uint16_t> io_weight;           // 10..1000
+  std::optional<uint16_t> io_weight;  // 10..1000
 };
 
 // A device cgroup rule; the list is an allow list, everything else is denied.
 struct DeviceRule {
-  char type = 'c';  // 'c', 'b' or 'a'
+  char type = 'c';                 // 'c', 'b' or 'a'
   int64_t major = -1, minor = -1;  // -1 = any
   std::string access = "rwm";
 };

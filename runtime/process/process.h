@@ -20,15 +20,15 @@ struct Stdio {
 
 // What all containers of a pod share, as the shim holds it.
 struct PodContext {
-  sys::UniqueFd shm;                 // detached tmpfs of /dev/shm, or invalid with the host's IPC namespace
-  sys::UniqueFd shm_namespace;       // a mount namespace that holds it, where the kernel (< 6.15) cannot clone
-                                     // detached mounts
-  sys::UniqueFd pid_namespace;       // the pod's, with a shared PID namespace
+  sys::UniqueFd shm;            // detached tmpfs of /dev/shm, or invalid with the host's IPC namespace
+  sys::UniqueFd shm_namespace;  // a mount namespace that holds it, where the kernel (< 6.15) cannot clone
+                                // detached mounts
+  sys::UniqueFd pid_namespace;  // the pod's, with a shared PID namespace
 };
 
 // A child on its way to execve. `outcome` becomes readable once: with the result, or at end of file.
 struct Launch {
-  pid_t pid = -1;        // in the caller's PID namespace; the caller reaps it
+  pid_t pid = -1;  // in the caller's PID namespace; the caller reaps it
   sys::UniqueFd pidfd;
   sys::UniqueFd outcome;
   // With a tty: receives the pty master before the outcome (SCM_RIGHTS on this socket); otherwise invalid.
@@ -37,7 +37,7 @@ struct Launch {
 
 // How a launch ended: the program runs, or the named step failed (and the child has exited or is about to).
 struct Outcome {
-  shim::v1::User user;         // as resolved in the rootfs
+  shim::v1::User user;  // as resolved in the rootfs
   sys::UniqueFd tty_master;
 };
 

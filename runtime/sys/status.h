@@ -27,19 +27,19 @@ bool IsErrno(const absl::Status& status, int err);
 #define WHERRY_CONCAT(a, b) WHERRY_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function when `expr`, a Status, is not OK.
-#define RETURN_IF_ERROR(expr)                       \
-  do {                                              \
-    if (absl::Status st_ = (expr); !st_.ok()) {     \
-      return st_;                                   \
-    }                                               \
+#define RETURN_IF_ERROR(expr)                   \
+  do {                                          \
+    if (absl::Status st_ = (expr); !st_.ok()) { \
+      return st_;                               \
+    }                                           \
   } while (false)
 
 // The same with context added to the message.
-#define RETURN_IF_ERROR_CTX(expr, context)                                \
-  do {                                                                    \
-    if (absl::Status st_ = (expr); !st_.ok()) {                           \
-      return ::wherry::sys::Annotate(st_, (context));                     \
-    }                                                                     \
+#define RETURN_IF_ERROR_CTX(expr, context)            \
+  do {                                                \
+    if (absl::Status st_ = (expr); !st_.ok()) {       \
+      return ::wherry::sys::Annotate(st_, (context)); \
+    }                                                 \
   } while (false)
 
 #define ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr) \
@@ -50,9 +50,9 @@ bool IsErrno(const absl::Status& status, int err);
 // Declares or assigns `lhs` from a StatusOr, or returns its status.
 #define ASSIGN_OR_RETURN(lhs, expr) ASSIGN_OR_RETURN_IMPL(WHERRY_CONCAT(statusor_, __LINE__), lhs, expr)
 
-#define ASSIGN_OR_RETURN_CTX_IMPL(tmp, lhs, expr, context)                          \
-  auto tmp = (expr);                                                                \
-  if (!tmp.ok()) return ::wherry::sys::Annotate(tmp.status(), (context));           \
+#define ASSIGN_OR_RETURN_CTX_IMPL(tmp, lhs, expr, context)                \
+  auto tmp = (expr);                                                      \
+  if (!tmp.ok()) return ::wherry::sys::Annotate(tmp.status(), (context)); \
   lhs = std::move(tmp).value()
 
 #define ASSIGN_OR_RETURN_CTX(lhs, expr, context) \
