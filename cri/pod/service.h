@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cri/container/service.h"
+
+namespace runtime::v1 {
+class PodSandbox;
+class PodSandboxFilter;
+class PodSandboxStatusResponse;
+class RunPodSandboxRequest;
+}  // namespace runtime::v1
+namespace wherry::network {
+class Network;
+}
+
+// The life cycle of pod sandboxes. Every verb is a file of this folder; this class only names them.
+// Thread-safe. Ids may be abbreviated to an unambiguous prefix. Lists and Status answer from memory and never
+// wait for another operation.
+namespace wherry::pod {
+
+struct Core;
+
+class Service {
+ public:
+  // `containers` and everything in `dependencies` outlive it.
+  Service(const container::Dependencies& dependencies, network::Network& network,
+          container::Service& containers);
+  ~Service();
+
+  // Once, before the first request: compares the store with what exists, finishes or undoes what a crash
+  // interrupted, reconnects to the shims and opens the inbox. An error means that wherryd must not serve;
+  // trouble with one pod is not one: such a pod is NOT_READY.
+  absl::Status Recover();
+
+  // Returns the id. Either everything is there or nothing is left. A retry of a running Run with the same
+  // namespace, name, uid and attempt joins it; of a finished one is AlreadyExists, naming the sandbox.
+  absl::StatusOr<std::string> Run(const ::runtime::v1::RunPodSandboxRequest& request);
+  // Kills the containers, takes the network down. Idempotent; works when everything is gone already. NotFound
+  // if unknown.
+  absl::Status Stop(const std::string& id);
+  // Stops it first if need be and removes everything, with its containers. OK when unknown.
+  absl::Status Remove(const std::string& id);
+  absl::StatusOr<::runtime::v1::PodSandboxStatusResponse> Status(const std::string& id, bool verbose) const;
+  std::vector<::runtime::v1::PodSandbox> List(const ::runtime::v1::PodSandboxFilter& filter) const;
+
+ private:
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace wherry::pod
