@@ -1,0 +1,89 @@
+#include "test/e2e/census.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace wherry::e2e {
+namespace fs = std::filesystem;
+namespace {
+
+void Diff(const std::string& kind, const std::multiset<std::string>& a, const std::multiset<std::string>& b,
+          std::ostream& out) {
+  std::multiset<std::string> lost, left;
+  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::inserter(lost, lost.end()));
+  std::set_difference(b.begin(), b.end(), a.begin(), a.end(), std::inserter(left, left.end()));
+  for (const auto& s : left) out << kind << " left behind: " << s << "\n";
+  for (const auto& s : lost) out << kind << " gone: " << s << "\n";
+}
+
+void Mounts(Census& c) {
+  std::ifstream in("/proc/self/mountinfo");
+  std::string line;
+  while (std::getline(in, line)) {
+    std::istringstream fields(line);
+    std::string id, parent, dev, root, target;
+    fields >> id >> parent >> dev >> root >> target;
+    c.mounts.insert(root + " on " + target);
+  }
+}
+
+void Cgroups(Census& c, const std::string& cgroup) {
+  std::error_code ec;
+  for (const auto& top : fs::directory_iterator("/sys/fs/cgroup", ec)) {
+    fs::path base = top.path().string() + cgroup;
+    if (!fs::is_directory(base, ec)) continue;
+    for (const auto& e : fs::recursive_directory_iterator(base, ec))
+      if (e.is_directory(ec)) c.cgroups.insert(e.path());
+  }
+}
+
+void Processes(Census& c) {
+  std::error_code ec;
+  for (const auto& e : fs::directory_iterator("/proc", ec)) {
+    std::string pid = e.path().filename();
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::ifstream stat("/proc/" + pid + "/comm");
+    std::string comm;
+    if (std::getline(stat, comm)) c.processes.insert(comm);
+  }
+}
+
+}  // namespace
+
+Census Take(const std::string& dir, const std::string& cgroup, pid_t daemon) {
+  Census c;
+  std::error_code ec;
+  Mounts(c);
+  Cgroups(c, cgroup);
+  Processes(c);
+  for (const auto& e : fs::directory_iterator("/sys/class/net", ec)) c.links.insert(e.path().filename());
+  for (const auto& e : fs::recursive_directory_iterator(dir, ec)) {
+    std::string path = e.path().string().substr(dir.size());
+    if (path.rfind("/logs/", 0) == 0 || path.find(".db") != std::string::npos ||
+        path.find("/ipam/test/last_reserved_ip") == 0)
+      continue;
+    c.files.insert(path);
+  }
+  for (const auto& e : fs::directory_iterator("/proc/" + std::to_string(daemon) + "/fd", ec)) {
+    (void)e;
+    ++c.daemon_fds;
+  }
+  return c;
+}
+
+std::string Difference(const Census& before, const Census& after) {
+  std::ostringstream out;
+  Diff("mount", before.mounts, after.mounts, out);
+  Diff("link", before.links, after.links, out);
+  Diff("cgroup", before.cgroups, after.cgroups, out);
+  Diff("file", before.files, after.files, out);
+  Diff("process", before.processes, after.processes, out);
+  if (before.daemon_fds != after.daemon_fds)
+    out << "wherryd has " << after.daemon_fds << " descriptors, had " << before.daemon_fds << "\n";
+  return out.str();
+}
+
+}  // namespace wherry::e2e

@@ -1,0 +1,67 @@
+// Limits, seen from inside the container that runs into them.
+
+#include <gmock/gmock.h>
+
+#include "test/e2e/node.h"
+
+namespace wherry::e2e {
+namespace {
+
+class LimitsTest : public NodeTest {};
+
+auto Limit(const std::function<void(cri::LinuxContainerResources&)>& set) {
+  return [set](cri::ContainerConfig& c) { set(*c.mutable_linux()->mutable_resources()); };
+}
+
+TEST_F(LimitsTest, AllocationOverTheMemoryLimitIsOOMKilledAndOthersLive) {
+  std::string pod = node.RunPod("p"), other = node.RunPod("other");
+  std::string bystander = node.Run(other, "bystander", {"sleep", "1000"});
+  std::string c = node.Run(pod, "greedy", {"sh", "-c", "exec dd if=/dev/zero of=/dev/null bs=128M count=1"},
+                           Limit([](auto& r) {
+                             r.set_memory_limit_in_bytes(32 << 20);
+                             r.set_memory_swap_limit_in_bytes(32 << 20);
+                           }));
+  auto s = node.WaitExited(c);
+  EXPECT_EQ(s.exit_code(), 137);
+  EXPECT_EQ(s.reason(), "OOMKilled");
+  EXPECT_EQ(node.Status(bystander).state(), cri::CONTAINER_RUNNING);
+  EXPECT_EQ(node.Exec(bystander, {"true"}).exit_code(), 0);
+}
+
+TEST_F(LimitsTest, CpuQuotaIsWhatTheKernelHolds) {
+  std::string pod = node.RunPod("p");
+  std::string c = node.Run(pod, "c", {"sleep", "1000"}, Limit([](auto& r) {
+                             r.set_cpu_period(100000);
+                             r.set_cpu_quota(20000);
+                             r.set_cpu_shares(512);
+                           }));
+  auto s = node.Status(c);
+  EXPECT_EQ(s.resources().linux().cpu_quota(), 20000);
+  // Enforcement: a busy loop of 2 s CPU wall time is throttled, which the kernel counts.
+  auto r = node.Exec(c, {"sh", "-c",
+                         "timeout 2 sh -c 'while :; do :; done'; cat /sys/fs/cgroup/cpu/cpu.stat "
+                         "/sys/fs/cgroup/cpu.stat 2>/dev/null | grep nr_throttled"});
+  ASSERT_EQ(r.stdout().rfind("nr_throttled ", 0), 0u) << r.stdout();
+  EXPECT_GE(std::stoi(r.stdout().substr(13)), 5);
+}
+
+TEST_F(LimitsTest, ForkBombStopsAtPidsMax) {
+  std::string pod = node.RunPod("p"), other = node.RunPod("other");
+  std::string bystander = node.Run(other, "bystander", {"sleep", "1000"});
+  // The CRI has no pids limit for a container: the kubelet sets it on the pod's cgroup, whose name it knows.
+  std::string bomb = node.Run(pod, "bomb", {"sleep", "1000"});
+  for (const char* dir : {"/sys/fs/cgroup/pids", "/sys/fs/cgroup"}) {
+    FILE* f = fopen((dir + node.cgroup() + "/" + pod + "/pids.max").c_str(), "w");
+    if (f == nullptr) continue;
+    fputs("20", f);
+    ASSERT_EQ(fclose(f), 0);
+    break;
+  }
+  auto r = node.Exec(bomb, {"sh", "-c", "i=0; while [ $i -lt 100 ]; do sleep 50 & i=$((i+1)); done; exit 0"});
+  EXPECT_NE(r.exit_code(), 0);
+  EXPECT_THAT(r.stderr(), testing::HasSubstr("fork"));
+  EXPECT_EQ(node.Exec(bystander, {"true"}).exit_code(), 0);
+}
+
+}  // namespace
+}  // namespace wherry::e2e

@@ -1,0 +1,66 @@
+// Container logs as the kubelet reads them (its lines 25, 31 and 48).
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <regex>
+
+#include "test/e2e/node.h"
+
+namespace wherry::e2e {
+namespace {
+
+class LogsTest : public NodeTest {};
+
+TEST_F(LogsTest, EveryLineHasTimeStreamAndTag) {
+  std::string pod = node.RunPod("p");
+  std::string c = node.Run(pod, "c", {"sh", "-c", "echo one; echo two >&2; printf three"});
+  node.WaitExited(c);
+  const std::regex form(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) (stdout|stderr) [PF] .*)");
+  std::istringstream in(node.Log(c));
+  std::string line;
+  int lines = 0;
+  for (; std::getline(in, line); ++lines) EXPECT_TRUE(std::regex_match(line, form)) << line;
+  EXPECT_EQ(lines, 3);
+  EXPECT_THAT(node.Log(c), testing::HasSubstr(" stderr F two\n"));
+  EXPECT_THAT(node.LogText(c), testing::HasSubstr("three"));
+}
+
+TEST_F(LogsTest, LongLinesAreSplitAt16KiBAndJoinAgain) {
+  std::string pod = node.RunPod("p");
+  std::string c = node.Run(pod, "c", {"sh", "-c", "head -c 40000 /dev/zero | tr '\\0' x; echo"});
+  node.WaitExited(c);
+  EXPECT_EQ(node.LogText(c), std::string(40000, 'x') + "\n");
+  std::istringstream in(node.Log(c));
+  std::string line;
+  while (std::getline(in, line)) EXPECT_LE(line.size(), 16384u + 64);
+  EXPECT_THAT(node.Log(c), testing::HasSubstr(" stdout P x"));
+}
+
+TEST_F(LogsTest, RotationLosesNothing) {
+  std::string pod = node.RunPod("p");
+  std::string c = node.Run(
+      pod, "c", {"sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; sleep 1000"});
+  std::string path = node.Status(c).log_path();
+  ASSERT_TRUE(std::filesystem::exists(path)) << "the file is there when StartContainer returns";
+  std::filesystem::rename(path, path + ".1");
+  cri::ReopenContainerLogRequest req;
+  req.set_container_id(c);
+  cri::ReopenContainerLogResponse resp;
+  grpc::ClientContext ctx;
+  auto st = node.runtime().ReopenContainerLog(&ctx, req, &resp);
+  ASSERT_TRUE(st.ok()) << st.error_message();
+  ASSERT_TRUE(std::filesystem::exists(path));
+  auto lines = [](const std::string& file) {
+    std::string out;
+    if (FILE* f = fopen(file.c_str(), "r")) {
+      for (int ch; (ch = fgetc(f)) != EOF;) out += static_cast<char>(ch);
+      fclose(f);
+    }
+    return static_cast<size_t>(std::count(out.begin(), out.end(), '\n'));
+  };
+  Eventually("all 3000 lines", [&] { return lines(path) + lines(path + ".1") == 3000; });
+}
+
+}  // namespace
+}  // namespace wherry::e2e
