@@ -280,8 +280,9 @@ std::string Node::LogText(const std::string& container) {
 }
 
 void NodeTest::SetUp() {
-  if (!fs::exists(kArchive))
+  if (!fs::exists(kArchive)) {
     ASSERT_EQ(Spawn({"/bin/bash", WHERRY_SOURCE_DIR "/hack/busybox-image.sh", kArchive}), 0);
+  }
   ASSERT_NO_FATAL_FAILURE(node.Start());
   wherry::v1::ImportImageRequest req;
   req.set_path(kArchive);
