@@ -26,7 +26,7 @@ check_format() {
   # One line a file is enough: hack/lint.sh fix repairs them all.
   local places
   places=$(printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -n 40 "$clang_format" --dry-run -Werror 2>&1 |
-    sed -nE 's/^([^: ]+):[0-9]+:[0-9]+: error:.*/\1/p' | sort | uniq -c)
+    sed -nE 's/^([^: ]+):[0-9]+:[0-9]+: error:.*/\1/p' | sort | uniq -c) || true
   [ -z "$places" ] || { echo "$places"; complain "format: places a file that are not formatted; run hack/lint.sh fix"; }
 }
 
@@ -79,9 +79,8 @@ check_rules() {
 
 # The compile database: that of the newest build directory, or of a dev configuration made now.
 find_build() {
-  # shellcheck disable=SC2012
-  build=${TIDY_BUILD:-$(ls -td build/release build/dev 2>/dev/null | head -1)}
-  if [ -z "$build" ] || [ ! -e "$build/compile_commands.json" ]; then
+  build=${TIDY_BUILD:-$(ls -td build/{release,dev}/compile_commands.json 2>/dev/null | head -1 | xargs -r dirname || true)}
+  if [ -z "$build" ]; then
     cmake --preset dev >/dev/null
     build=build/dev
   fi

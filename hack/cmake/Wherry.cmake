@@ -33,6 +33,10 @@ if(WHERRY_SANITIZE)
   add_compile_options(-fsanitize=${WHERRY_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${WHERRY_SANITIZE})
 endif()
+if(WHERRY_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_custom_target(fuzzers)
+endif()
 
 # wherry_library(NAME SOURCES... DEPS...): a static library of this tree.
 function(wherry_library name)
@@ -77,7 +81,8 @@ function(wherry_proto name proto)
 endfunction()
 
 # wherry_test(NAME SOURCES... DEPS... [ROOT] [TIMEOUT s]): a GoogleTest program. ROOT marks integration tests, which
-# need root; they are labelled `root` and never skip silently: hack/test.sh runs them only when it is root.
+# need root; they are labelled `root` and never skip silently: hack/test.sh runs them only when it is root. Those below
+# test/e2e are labelled `e2e` and find the programs in $WHERRY_BIN_DIR.
 function(wherry_test name)
   cmake_parse_arguments(A "ROOT" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${A_SOURCES})
@@ -87,5 +92,26 @@ function(wherry_test name)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS $<IF:$<BOOL:${A_ROOT}>,root,unit>)
+  if(CMAKE_CURRENT_SOURCE_DIR MATCHES "/test/e2e")
+    set(label e2e)
+  elseif(A_ROOT)
+    set(label root)
+  else()
+    set(label unit)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${label})
+endfunction()
+
+# wherry_fuzz(NAME SOURCES... DEPS...): a libFuzzer program, in the preset `fuzz` only; seeds in corpus/NAME beside its
+# source. `ninja fuzzers` builds all of them.
+function(wherry_fuzz name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  if(NOT WHERRY_FUZZ)
+    return()
+  endif()
+  add_executable(${name} EXCLUDE_FROM_ALL ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE wherry_flags ${A_DEPS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  add_dependencies(fuzzers ${name})
 endfunction()

@@ -31,14 +31,9 @@ absl::StatusOr<std::string> ReadAll(int fd, size_t max) {
     size_t want = std::min(max + 1 - used, std::max<size_t>(4096, used));
     out.resize(used + want);
     ssize_t n = ::read(fd, out.data() + used, want);
-    if (n < 0 && errno == EINTR)
-      n = 0, out.resize(used);
-    else if (n < 0)
-      return Errno("read");
-    else {
-      out.resize(used + static_cast<size_t>(n));
-      if (n == 0) return out;
-    }
+    if (n < 0 && errno != EINTR) return Errno("read");
+    out.resize(used + static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    if (n == 0) return out;
     if (out.size() > max) return absl::ResourceExhaustedError(absl::StrCat("more than ", max, " bytes"));
   }
 }

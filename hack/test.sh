@@ -1,0 +1,254 @@
+#!/bin/bash
+# Builds wherry and runs its tests.
+#
+#   hack/test.sh                         everything, on a fresh Debian 12 as root: what CI runs
+#   hack/test.sh build lint unit …       some stages: build lint unit root e2e fuzz asan
+#   hack/test.sh -t PROGRAM [FILTER]     one test program, with a GoogleTest filter such as 'Suite.Case*'
+#
+# Environment: PRESET (release), FUZZ_SECONDS a target (10), TIME_LIMIT in minutes (38), TIDY_BUDGET (see lint.sh).
+#
+# Tests that need root run in network, mount, PID, IPC and UTS namespaces made here, with a /run and /var/lib/wherry of
+# their own, so that they cannot touch the machine's interfaces, mounts or processes; what they leave behind in those
+# namespaces, or below the machine's cgroups, is a failure. The last line counts GoogleTest cases, and each lint run,
+# fuzz target or stage that has none as one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+preset=${PRESET:-release}
+build=$root/build/$preset
+time_limit=$((${TIME_LIMIT:-38} * 60))
+passed=0 failed=0 skipped=0
+out=$(mktemp -d /tmp/wherry-test.XXXXXX)
+finished=
+trap 'rm -rf "$out"; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
+
+say() { printf '\n== %s (%s)\n' "$1" "$(date -u -d "@$SECONDS" +%M:%S)"; }
+fail() { echo "FAILED $*"; failed=$((failed + 1)); }
+skip() { echo "SKIPPED $*"; skipped=$((skipped + 1)); }
+
+# labelled BUILD LABEL: name, seconds it may take and program of each test with this label, by CTest's own list.
+labelled() {
+  ctest --test-dir "$1" --show-only=json-v1 | jq -r --arg want "$2" '.tests[] |
+    (.properties | map({(.name): .value}) | add) as $p | select($p.LABELS | index($want)) |
+    [.name, $p.TIMEOUT, .command[0]] | @tsv'
+}
+
+# run_program REPORTS NAME SECONDS PROGRAM: one test program, its report and output into REPORTS. The output goes to a
+# file, not through a pipe, so that a process which the test leaves behind does not keep us waiting.
+run_program() {
+  local reports=$1 name=$2 seconds=$3 program=$4 status=0
+  GTEST_OUTPUT=json:$reports/$name.json timeout -k 5 "$seconds" "$program" >"$reports/$name.log" 2>&1 </dev/null ||
+    status=$?
+  [ -e "$reports/$name.json" ] && return 0
+  [ $status != 124 ] || status="$status, that is more than $seconds s"
+  echo "$status" >"$reports/$name.died"
+}
+
+# report REPORTS NAME: adds up the cases of one program, and prints each failure and each skip with its reason.
+report() {
+  local json=$1/$2.json log=$1/$2.log p f s
+  if [ -e "$1/$2.died" ]; then
+    tail -n 60 "$log"
+    fail "($2) ended without a report: exit code $(cat "$1/$2.died")"
+    return
+  fi
+  read -r p f s < <(jq -r '[.testsuites[].testsuite[] | if .failures then "f" elif .result == "COMPLETED" then "p"
+    elif .result == "SKIPPED" or .result == "SUPPRESSED" then "s" else empty end] |
+    [(map(select(. == "p")) | length), (map(select(. == "f")) | length), (map(select(. == "s")) | length)] | @tsv' "$json")
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  # The text between a failing or skipped case's start and end; GoogleTest keeps no reasons in its report.
+  awk -v program="$2" '/^\[ RUN      \]/ { text = ""; next }
+    /^\[  FAILED  \].*ms\)$/ { print text "FAILED (" program ") " $4 }
+    /^\[  SKIPPED \].*ms\)$/ { sub(/^[^\n]*: Skipped\n/, "", text); gsub(/\n/, " ", text)
+                              print "SKIPPED (" program ") " $4 ": " text }
+    /^\[ DISABLED \]/ { print "SKIPPED (" program ") " $4 ": disabled" }
+    { text = text $0 "\n" }' "$log"
+}
+
+# run_label LABEL BUILD JOBS: all test programs with the label; a program that dies without a report is one failure.
+run_label() {
+  local label=$1 dir=$2 jobs=$3 reports names name
+  reports=$(mktemp -d "$out/$label.XXXX")
+  labelled "$dir" "$label" >"$reports/list"
+  names=$(cut -f1 "$reports/list")
+  if [ -z "$names" ]; then
+    skip "$label: no test program has this label"
+    return
+  fi
+  export WHERRY_BIN_DIR=$dir/bin
+  export -f run_program
+  tr '\t' '\n' <"$reports/list" | xargs -P "$jobs" -n 3 bash -c 'run_program "$@"' _ "$reports"
+  for name in $names; do report "$reports" "$name"; done
+}
+
+stage_build() {
+  cmake --preset "$preset" >"$out/cmake" || { cat "$out/cmake"; fail "cmake"; finish; }
+  nice ninja -C "$build" >"$out/ninja" || { grep -vE '^\[[0-9]+/' "$out/ninja" | tail -n 60; fail "build"; finish; }
+  tail -n 1 "$out/ninja"
+}
+
+stage_lint() {
+  if hack/lint.sh >"$out/lint"; then passed=$((passed + 1)); else fail "lint"; fi
+  cat "$out/lint"
+  skipped=$((skipped + $(grep -c '^SKIPPED' "$out/lint" || true)))
+}
+
+stage_unit() { run_label unit "$build" "$(nproc)"; }
+
+# in_namespaces COMMAND…: the sandbox of root tests. bash stays as its PID 1, so that orphans are reaped.
+in_namespaces() {
+  unshare --net --mount --pid --ipc --uts --fork --kill-child --mount-proc --propagation private \
+    bash -c 'set -e
+      ip link set lo up
+      mount -t tmpfs -o mode=755 tmpfs /run
+      for dir in /var/lib/wherry /var/lib/cni; do
+        mkdir -p $dir && mount -t tmpfs -o mode=755 tmpfs $dir
+      done
+      "$@"; exit $?' _ "$@"
+}
+
+cgroups() { find /sys/fs/cgroup -type d -name '*wherry*' 2>/dev/null | sort; }
+
+# root_tests: runs inside in_namespaces, as a second run of this script; counts go out through a file.
+root_tests() {
+  local label=$1 before after
+  what_is_left() { cut -d' ' -f5 /proc/self/mountinfo | sort; ip -o link | cut -d: -f2; ls /run /var/lib/wherry; }
+  before=$(what_is_left)
+  run_label "$label" "$build" 1
+  after=$(what_is_left)
+  diff <(echo "$before") <(echo "$after") >"$out/left" || { cat "$out/left"; fail "$label: left behind (above)"; }
+  # Orphans in this PID namespace, besides bash, us and what we run.
+  local pid left=""
+  for pid in $(ls /proc | grep -E '^[0-9]+$'); do
+    [ "$pid" -gt 1 ] && [ "$pid" != $$ ] && [ "$(awk '/^PPid/ {print $2}' "/proc/$pid/status" 2>/dev/null)" = 1 ] &&
+      left+=" $pid:$(tr '\0' ' ' <"/proc/$pid/cmdline")"
+  done
+  [ -z "$left" ] || fail "$label: processes left behind:$left"
+  echo "$passed $failed $skipped" >"$WHERRY_COUNTS"
+}
+
+run_as_root() {
+  local label=$1 before after p f s
+  if [ "$(id -u)" != 0 ]; then
+    skip "$label: needs root"
+    return
+  fi
+  before=$(cgroups)
+  export WHERRY_COUNTS=$out/counts.$label PRESET=$preset
+  in_namespaces "$root/hack/test.sh" --inside "$label" || true
+  if read -r p f s <"$WHERRY_COUNTS"; then
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  else
+    fail "$label: the run ended early"
+  fi 2>/dev/null
+  after=$(cgroups)
+  # Elsewhere somebody else's wherry may come and go meanwhile; CI's machine is ours alone.
+  if [ -n "${CI:-}" ] && [ "$before" != "$after" ]; then
+    diff <(echo "$before") <(echo "$after") || true
+    fail "$label: cgroups left behind (above)"
+  fi
+}
+
+stage_root() { run_as_root root; }
+stage_e2e() { run_as_root e2e; }
+
+stage_fuzz() {
+  if [ $SECONDS -gt $((time_limit * 6 / 10)) ]; then
+    skip "fuzz: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
+    return
+  fi
+  cmake --preset fuzz >"$out/cmake" || { cat "$out/cmake"; fail "fuzz: cmake"; return; }
+  nice ninja -C build/fuzz fuzzers >"$out/ninja" ||
+    { grep -vE '^\[[0-9]+/' "$out/ninja" | tail -n 40; fail "fuzz: build"; return; }
+  local target name corpus any=
+  for target in build/fuzz/fuzz/*; do
+    [ -x "$target" ] || continue
+    any=1 name=$(basename "$target")
+    corpus=$(find test/fuzz -type d -path "*/corpus/$name" | head -1)
+    mkdir -p "build/fuzz/corpus/$name"
+    if "$target" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=1024 -artifact_prefix="build/fuzz/$name-" \
+      "build/fuzz/corpus/$name" ${corpus:+"$corpus"} >"$out/fuzz" 2>&1; then
+      passed=$((passed + 1))
+      echo "$name: $(grep -oE '^Done [0-9]+ runs' "$out/fuzz" || tail -n 1 "$out/fuzz")"
+    else
+      tail -n 40 "$out/fuzz"
+      fail "fuzz $name"
+    fi
+  done
+  [ -n "$any" ] || skip "fuzz: there are no fuzz targets"
+}
+
+# The unit tests again under AddressSanitizer and UBSan. Cases count only where they fail: they passed once already.
+stage_asan() {
+  if [ $SECONDS -gt $((time_limit * 5 / 10)) ]; then
+    skip "asan: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
+    return
+  fi
+  cmake --preset asan >"$out/cmake" || { cat "$out/cmake"; fail "asan: cmake"; return; }
+  local programs limit
+  programs=$(labelled build/asan unit | cut -f1)
+  limit=$((time_limit - SECONDS - 180))
+  # shellcheck disable=SC2086
+  if ! timeout "$limit" nice ninja -C build/asan $programs >"$out/ninja"; then
+    if [ $SECONDS -ge $((time_limit - 190)) ]; then
+      skip "asan: the build did not end within the time limit; the next run goes on from there"
+    else
+      grep -vE '^\[[0-9]+/' "$out/ninja" | tail -n 40
+      fail "asan: build"
+    fi
+    return
+  fi
+  local p=$passed s=$skipped
+  ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 run_label unit "$root/build/asan" "$(nproc)"
+  echo "$((passed - p)) unit cases passed again under AddressSanitizer and UBSan"
+  passed=$p skipped=$s
+}
+
+summary() { printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"; }
+finish() {
+  finished=1
+  summary
+  [ "$failed" = 0 ]
+  exit
+}
+
+case ${1:-} in
+  --inside)
+    root_tests "$2"
+    finished=1
+    exit
+    ;;
+  -h | --help)
+    finished=1
+    sed -n '2,14s/^# \{0,1\}//p' "$0"
+    exit
+    ;;
+  -t)
+    finished=1
+    program=${2:?-t needs the name of a test program}
+    hack/deps.sh
+    cmake --preset "$preset" >/dev/null
+    nice ninja -C "$build" "$program"
+    run=("$build/test/$program" "--gtest_filter=${3:-*}")
+    privileged=$({ labelled "$build" root; labelled "$build" e2e; } | cut -f1)
+    if grep -qx "$program" <<<"$privileged"; then
+      nice ninja -C "$build" >/dev/null # these start the programs as well
+      WHERRY_BIN_DIR=$build/bin in_namespaces "${run[@]}"
+    else
+      "${run[@]}"
+    fi
+    exit
+    ;;
+esac
+
+stages=("$@")
+[ $# -gt 0 ] || stages=(build lint unit root e2e fuzz asan)
+# Tests of what was built last time would mislead.
+[[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e)\  ]] || stages=(build "${stages[@]}")
+hack/deps.sh
+for stage in "${stages[@]}"; do
+  declare -F "stage_$stage" >/dev/null || { echo "no such stage: $stage"; exit 2; }
+  say "$stage"
+  "stage_$stage"
+done
+finish
