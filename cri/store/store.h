@@ -7,9 +7,8 @@
 #include "absl/status/statusor.h"
 #include "cri/store/records.pb.h"
 
-// wherryd's memory and its durable copy (SQLite, WAL). Reads never touch the disk. Writes go through one writer thread that
-// commits whatever has gathered (group commit); a call returns when its record is committed, and only then do readers
-// see it. synchronous=NORMAL: a killed wherryd loses nothing; after a power cut the last records may be missing, but then
+// wherryd's memory and its durable copy (SQLite, WAL). Reads never touch the disk. Writes that come at the same time are
+// committed together (group commit); a call returns when its record is committed, and only then do readers see it. synchronous=NORMAL: a killed wherryd loses nothing; after a power cut the last records may be missing, but then
 // every container is dead as well, and recovery works from what exists.
 namespace wherry::store {
 
