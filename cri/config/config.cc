@@ -1,0 +1,168 @@
+#include "cri/config/config.h"
+
+#include <fcntl.h>
+#include <sys/un.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "runtime/sys/file.h"
+
+// Each section is read by naming its keys; what has not been named at the end is unknown and refused. So there is no
+// second list of keys that could fall behind, and each complaint carries the line it is about.
+namespace wherry::config {
+namespace {
+
+bool IsCleanAbsolute(const std::string& path) {
+  if (path.empty() || path[0] != '/') return false;
+  for (absl::string_view part : absl::StrSplit(path, '/'))
+    if (part == "." || part == "..") return false;
+  return path.find('\0') == std::string::npos;
+}
+
+class Section {
+ public:
+  // `prefix` is "" or "name.". `table` is null for a section that the file leaves out.
+  Section(const toml::table* table, const std::string& file, std::string prefix)
+      : table_(table), file_(file), prefix_(std::move(prefix)) {}
+
+  absl::Status String(const char* key, std::string* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return absl::OkStatus();
+    const auto* value = node->as_string();
+    if (value == nullptr) return Error(*node, key, "must be a string");
+    *out = value->get();
+    return absl::OkStatus();
+  }
+
+  absl::Status Path(const char* key, std::string* out) {
+    RETURN_IF_ERROR(String(key, out));
+    if (IsCleanAbsolute(*out)) return absl::OkStatus();
+    return Error(*Take(key), key, "must be an absolute path without \"..\"");
+  }
+
+  absl::Status Paths(const char* key, std::vector<std::string>* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return absl::OkStatus();
+    const toml::array* array = node->as_array();
+    if (array == nullptr || array->empty()) return Error(*node, key, "must be a list of paths");
+    out->clear();
+    for (const toml::node& item : *array) {
+      const auto* value = item.as_string();
+      if (value == nullptr || !IsCleanAbsolute(value->get()))
+        return Error(item, key, "must hold absolute paths without \"..\"");
+      out->push_back(value->get());
+    }
+    return absl::OkStatus();
+  }
+
+  template <class Number>
+  absl::Status Integer(const char* key, int64_t low, int64_t high, Number* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return absl::OkStatus();
+    const auto* value = node->as_integer();
+    if (value == nullptr || value->get() < low || value->get() > high)
+      return Error(*node, key, absl::StrCat("must be a whole number from ", low, " to ", high));
+    *out = static_cast<Number>(value->get());
+    return absl::OkStatus();
+  }
+
+  absl::Status OneOf(const char* key, const std::vector<std::string>& allowed, std::string* out) {
+    RETURN_IF_ERROR(String(key, out));
+    if (std::find(allowed.begin(), allowed.end(), *out) != allowed.end()) return absl::OkStatus();
+    return Error(*Take(key), key, absl::StrCat("must be one of ", absl::StrJoin(allowed, ", ")));
+  }
+
+  // The table `key`; when the file has none, a section that leaves everything as it is.
+  absl::StatusOr<Section> Table(const char* key) {
+    const toml::node* node = Take(key);
+    if (node != nullptr && !node->is_table()) return Error(*node, key, "must be a table");
+    return Section(node == nullptr ? nullptr : node->as_table(), file_, absl::StrCat(prefix_, key, "."));
+  }
+
+  absl::Status Finish() const {
+    if (table_ == nullptr) return absl::OkStatus();
+    for (const auto& [key, node] : *table_)
+      if (taken_.count(std::string(key.str())) == 0) return Error(node, std::string(key.str()), "is unknown");
+    return absl::OkStatus();
+  }
+
+ private:
+  const toml::node* Take(const char* key) {
+    taken_.insert(key);
+    return table_ == nullptr ? nullptr : table_->get(key);
+  }
+
+  absl::Status Error(const toml::node& node, const std::string& key, absl::string_view what) const {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_, ":", node.source().begin.line, ": key \"", prefix_, key, "\" ", what));
+  }
+
+  const toml::table* table_;
+  const std::string& file_;
+  std::string prefix_;
+  std::set<std::string> taken_;
+};
+
+absl::Status ReadCni(Section cni, Config* config) {
+  RETURN_IF_ERROR(cni.Path("conf_dir", &config->cni.conf_dir));
+  RETURN_IF_ERROR(cni.Paths("bin_dirs", &config->cni.bin_dirs));
+  RETURN_IF_ERROR(cni.Path("cache_dir", &config->cni.cache_dir));
+  RETURN_IF_ERROR(cni.Integer("timeout_seconds", 1, 3600, &config->cni.timeout_seconds));
+  return cni.Finish();
+}
+
+absl::Status ReadSections(Section& top, Config* config) {
+  ASSIGN_OR_RETURN(Section cni, top.Table("cni"));
+  RETURN_IF_ERROR(ReadCni(std::move(cni), config));
+  ASSIGN_OR_RETURN(Section registry, top.Table("registry"));
+  RETURN_IF_ERROR(registry.Path("config_path", &config->registry.config_path));
+  RETURN_IF_ERROR(registry.Finish());
+  ASSIGN_OR_RETURN(Section streaming, top.Table("streaming"));
+  RETURN_IF_ERROR(streaming.String("address", &config->streaming.address));
+  RETURN_IF_ERROR(streaming.Integer("port", 0, 65535, &config->streaming.port));
+  RETURN_IF_ERROR(streaming.Finish());
+  ASSIGN_OR_RETURN(Section log, top.Table("log"));
+  RETURN_IF_ERROR(log.OneOf("level", {"trace", "debug", "info", "warn", "error"}, &config->log.level));
+  return log.Finish();
+}
+
+absl::StatusOr<Config> Read(const toml::table& table, const std::string& file) {
+  Config config;
+  Section top(&table, file, "");
+  RETURN_IF_ERROR(top.Path("root", &config.root));
+  RETURN_IF_ERROR(top.Path("state", &config.state));
+  RETURN_IF_ERROR(top.Path("socket", &config.socket));
+  std::string driver = "auto";
+  RETURN_IF_ERROR(top.OneOf("cgroup_driver", {"auto", "systemd", "cgroupfs"}, &driver));
+  config.cgroup_driver = driver == "systemd"    ? CgroupDriver::kSystemd
+                         : driver == "cgroupfs" ? CgroupDriver::kCgroupfs
+                                                : CgroupDriver::kAuto;
+  RETURN_IF_ERROR(top.Path("cgroup_parent", &config.cgroup_parent));
+  RETURN_IF_ERROR(top.String("libexec_dir", &config.libexec_dir));
+  if (!config.libexec_dir.empty()) RETURN_IF_ERROR(top.Path("libexec_dir", &config.libexec_dir));
+  RETURN_IF_ERROR(ReadSections(top, &config));
+  RETURN_IF_ERROR(top.Finish());
+  if (config.socket.size() >= sizeof(sockaddr_un::sun_path))
+    return absl::InvalidArgumentError(absl::StrCat(file, ": key \"socket\" is longer than the ",
+                                                   sizeof(sockaddr_un::sun_path) - 1, " bytes that unix(7) allows"));
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<Config> Load(const std::string& path) {
+  ASSIGN_OR_RETURN_CTX(std::string text, sys::ReadFileAt(AT_FDCWD, path), "configuration");
+  try {
+    return Read(toml::parse(text, path), path);
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ":", error.source().begin.line, ": ", std::string(error.description())));
+  }
+}
+
+}  // namespace wherry::config
