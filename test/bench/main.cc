@@ -4,8 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <iostream>
 
 #include "test/bench/pods.h"
 
@@ -23,18 +24,15 @@ struct Arguments {
 };
 
 int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "wherry-bench: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
-               std::string(status.message()).c_str());
+  std::cerr << "wherry-bench: " << status << "\n";
   return 1;
 }
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
-  std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "we"), std::fclose);
-  if (file == nullptr) return sys::Errno(absl::StrCat("open \"", path, "\""));
-  if (std::fwrite(text.data(), 1, text.size(), file.get()) != text.size()) {
-    return sys::Errno(absl::StrCat("write \"", path, "\""));
-  }
-  return absl::OkStatus();
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  return file.fail() ? sys::Errno(absl::StrCat("write \"", path, "\"")) : absl::OkStatus();
 }
 
 absl::Status Measure(Client& client, const Arguments& arguments, Report& report) {
@@ -46,7 +44,7 @@ absl::Status Measure(Client& client, const Arguments& arguments, Report& report)
                                    Scenario{"exec", MeasureExec}, Scenario{"logs", MeasureLogs}}) {
     const auto& only = arguments.only;
     if (!only.empty() && std::find(only.begin(), only.end(), scenario.name) == only.end()) continue;
-    std::fprintf(stderr, "measuring %s…\n", scenario.name);
+    std::cerr << "measuring " << scenario.name << "…\n";
     RETURN_IF_ERROR_CTX(scenario.run(client, arguments.options, report), scenario.name);
   }
   return absl::OkStatus();
@@ -70,14 +68,14 @@ absl::Status Run(Arguments& arguments) {
     std::filesystem::remove_all(dir, ignored);
   }
   RETURN_IF_ERROR(status);
-  std::fputs(report.Table().c_str(), stdout);
+  std::cout << report.Table();
   return arguments.json.empty() ? absl::OkStatus() : WriteText(arguments.json, report.Json());
 }
 
 absl::Status RunCompare(const Arguments& arguments) {
   ASSIGN_OR_RETURN(Report peer, Report::FromJsonFile(arguments.peer));
   ASSIGN_OR_RETURN(Report ours, Report::FromJsonFile(arguments.ours));
-  std::fputs(Compare(peer, ours).c_str(), stdout);
+  std::cout << Compare(peer, ours);
   return absl::OkStatus();
 }
 
