@@ -21,8 +21,8 @@ struct Stdio {
 // What all containers of a pod share, as the shim holds it.
 struct PodContext {
   sys::UniqueFd shm;            // detached tmpfs of /dev/shm, or invalid with the host's IPC namespace
-  sys::UniqueFd shm_namespace;  // a mount namespace that holds it, where the kernel (< 6.15) cannot clone
-                                // detached mounts
+  sys::UniqueFd shm_namespace;  // instead of `shm` where the kernel (< 6.15) cannot clone detached mounts: a mount
+                                // namespace whose only mount, at its root "/", is that tmpfs
   sys::UniqueFd pid_namespace;  // the pod's, with a shared PID namespace
 };
 
