@@ -25,4 +25,10 @@ struct ImageConfig {
   std::vector<std::string> diff_ids;  // lowest layer first
 };
 
+inline constexpr size_t kMaxConfigBytes = 8 << 20;
+
+// Reads an image configuration. InvalidArgument when it is malformed or beyond its bounds, when a diff_id is no digest, or
+// when rootfs.type is not "layers".
+absl::StatusOr<ImageConfig> ParseImageConfig(absl::string_view text);
+
 }  // namespace wherry::oci

@@ -56,6 +56,9 @@ class ImageStore {
   // `holder` is the container id; holds are re-taken after a restart, from the container's record.
   virtual absl::StatusOr<std::vector<std::string>> Hold(const std::string& image_id, const std::string& holder) = 0;
   virtual void Release(const std::string& holder) = 0;
+  // To be called once after a start, when all holds have been taken again. Until then an image that was removed while
+  // containers used it is kept, since the store cannot know whether one still does.
+  virtual void HoldsRestored() {}
 };
 
 }  // namespace wherry::image

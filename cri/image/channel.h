@@ -1,0 +1,18 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "cri/image/records.pb.h"
+
+// PullMessages over a stream socket: four bytes of length, little endian, then the message.
+namespace wherry::image {
+
+inline constexpr size_t kMaxPullMessage = 32 << 20;
+
+absl::Status Send(int socket, const pb::PullMessage& message);
+// Unavailable when the peer has gone; InvalidArgument when what came is too large or no message.
+absl::StatusOr<pb::PullMessage> Receive(int socket);
+
+pb::PullMessage FailureMessage(const absl::Status& status);
+absl::Status FailureStatus(const pb::PullMessage::Failure& failure);
+
+}  // namespace wherry::image

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cri/image/records.pb.h"
+
+struct sqlite3;
+
+// images.db: which images and layers exist, one protobuf each (SQLite, WAL). Used by one thread at a time; the store keeps all
+// records in memory and comes here to write. synchronous=NORMAL: after a power cut the last commits may be missing. That is
+// harmless, because layer directories without a record are removed at the next start, and records without their directories too.
+namespace wherry::image {
+
+struct Change {
+  std::vector<pb::ImageRecord> put_images;
+  std::vector<std::string> delete_images;
+  std::vector<pb::LayerRecord> put_layers;
+  std::vector<std::string> delete_layers;
+};
+
+class Database {
+ public:
+  // Opens or makes the file (0600). FailedPrecondition when a newer program has written it.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  absl::StatusOr<std::vector<pb::ImageRecord>> LoadImages();
+  absl::StatusOr<std::vector<pb::LayerRecord>> LoadLayers();
+  // All or nothing.
+  absl::Status Commit(const Change& change);
+
+ private:
+  explicit Database(sqlite3* db) : db_(db) {}
+  absl::Status Exec(const char* sql);
+  absl::Status Prepare();
+  absl::Status Put(const char* sql, const std::string& id, const std::string& record);
+  absl::Status Delete(const char* sql, const std::string& id);
+  template <typename Record>
+  absl::StatusOr<std::vector<Record>> Load(const char* sql);
+  absl::Status Apply(const Change& change);
+
+  sqlite3* db_;
+};
+
+}  // namespace wherry::image

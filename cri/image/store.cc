@@ -1,0 +1,349 @@
+// The store in wherryd: it starts wherry-pull, publishes what that made, and keeps the records.
+//
+//   import:  staging/<id> made → wherry-pull unpacks and syncs → [rename layers, fsync, commit records, memory]
+//   remove:  record gone or marked → memory → layer directories renamed into staging/ → deleted in the background
+//
+// What is in brackets, and every other change, runs as one task on one thread, in order. A crash between any two steps leaves
+// either directories without a record or things in staging/; Open() removes both.
+#include "cri/image/store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "api/oci/digest.h"
+#include "cri/image/catalog.h"
+#include "cri/image/channel.h"
+#include "cri/image/layer_name.h"
+#include "cri/image/pull_process.h"
+#include "cri/image/reference.h"
+#include "cri/image/remove_tree.h"
+#include "cri/image/store_dirs.h"
+#include "cri/image/task_queue.h"
+#include "runtime/sys/file.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::image {
+namespace {
+
+using Images = std::vector<std::shared_ptr<const Image>>;
+
+// The plan comes from a process that has parsed foreign data: what becomes a key or a path is checked again.
+absl::Status CheckPlan(const pb::PullMessage::Plan& plan) {
+  if (plan.images().empty()) return absl::InternalError("wherry-pull sent an empty plan");
+  for (const pb::PlannedImage& image : plan.images()) {
+    RETURN_IF_ERROR(oci::CheckDigest(image.id()));
+    if (!image.target_digest().empty()) RETURN_IF_ERROR(oci::CheckDigest(image.target_digest()));
+    for (const std::string& diff_id : image.config().diff_ids()) RETURN_IF_ERROR(oci::CheckDigest(diff_id));
+    for (const std::string& tag : image.tags()) RETURN_IF_ERROR(ParseReference(tag).status());
+  }
+  return absl::OkStatus();
+}
+
+void AddUnique(google::protobuf::RepeatedPtrField<std::string>* list, const std::string& item) {
+  if (std::find(list->begin(), list->end(), item) == list->end()) *list->Add() = item;
+}
+
+absl::Status Rename(const std::vector<std::string>& references, pb::PullMessage::Plan& plan) {
+  if (references.empty()) return absl::OkStatus();
+  if (plan.images_size() != 1)
+    return absl::InvalidArgumentError(
+        absl::StrCat("the archive has ", plan.images_size(), " images: they cannot all be given one name"));
+  plan.mutable_images(0)->clear_tags();
+  for (const std::string& text : references) {
+    ASSIGN_OR_RETURN(Reference ref, ParseReference(text));
+    if (ref.tag.empty())
+      return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" has no tag; an image is named by tags"));
+    AddUnique(plan.mutable_images(0)->mutable_tags(), ref.Tagged());
+  }
+  return absl::OkStatus();
+}
+
+class Store final : public ImageStore {
+ public:
+  Store(const Options& options, StoreDirs dirs, std::unique_ptr<Database> database)
+      : options_(options), dirs_(std::move(dirs)), database_(std::move(database)) {}
+
+  absl::Status Load() {
+    ASSIGN_OR_RETURN(std::vector<pb::ImageRecord> images, database_->LoadImages());
+    ASSIGN_OR_RETURN(std::vector<pb::LayerRecord> layers, database_->LoadLayers());
+    ASSIGN_OR_RETURN(std::set<std::string> directories, dirs_.LayerNames());
+    RETURN_IF_ERROR(DropIncomplete(images, layers, directories));
+    catalog_.Load(std::move(images), std::move(layers));
+    for (const std::string& name : directories) RETURN_IF_ERROR(Discard(name));
+    return absl::OkStatus();
+  }
+
+  Images List() const override { return catalog_.List(); }
+  absl::StatusOr<std::shared_ptr<const Image>> Find(const std::string& ref) const override {
+    return catalog_.Find(ref);
+  }
+  absl::StatusOr<Images> Import(const std::string& archive, const std::vector<std::string>& references) override;
+  absl::Status Remove(const std::string& ref) override;
+
+  absl::StatusOr<FsUsage> Usage() const override {
+    const pb::LayerRecord sum = catalog_.Total();
+    return FsUsage{dirs_.path(), sum.bytes(), sum.inodes()};
+  }
+
+  absl::StatusOr<std::vector<std::string>> Hold(const std::string& image_id, const std::string& holder) override {
+    ASSIGN_OR_RETURN(std::vector<std::string> diff_ids, catalog_.Hold(image_id, holder));
+    std::vector<std::string> paths;
+    for (auto it = diff_ids.rbegin(); it != diff_ids.rend(); ++it) paths.push_back(dirs_.LayerPath(*it));
+    return paths;
+  }
+
+  void Release(const std::string& holder) override {
+    if (catalog_.Release(holder)) CollectLater();
+  }
+
+  void HoldsRestored() override {
+    holds_restored_ = true;
+    CollectLater();
+  }
+
+ private:
+  struct Outcome {
+    pb::PullMessage::Plan plan;
+    std::vector<pb::LayerRecord> layers;  // unpacked and synced, in the staging directory
+  };
+
+  absl::Status DropIncomplete(std::vector<pb::ImageRecord>& images, std::vector<pb::LayerRecord>& layers,
+                              std::set<std::string>& directories);
+  absl::StatusOr<Outcome> Converse(PullProcess& pull, const std::vector<std::string>& references,
+                                   std::set<std::string>& pinned);
+  absl::StatusOr<Outcome> Pull(int archive, int staging, const std::vector<std::string>& references,
+                               std::set<std::string>& pinned);
+  absl::StatusOr<Images> ImportInto(const std::string& name, sys::UniqueFd archive,
+                                    const std::vector<std::string>& references);
+  absl::StatusOr<std::vector<pb::LayerRecord>> PublishLayers(const Outcome& outcome, int staging);
+  absl::Status Publish(const Outcome& outcome, int staging);
+  Change ImageChange(const pb::PullMessage::Plan& plan) const;
+  absl::Status MarkRemoved(const std::string& id);
+  void Collect();
+  void CollectLater() {
+    writer_.Post([this] { Collect(); });
+  }
+  // Takes a directory out of layers/ and deletes it in the background.
+  absl::Status Discard(const std::string& layer_name);
+  void DeleteLater(const std::string& staging_name) {
+    sweeper_.Post([this, staging_name] { (void)RemoveTree(dirs_.staging(), staging_name); });
+  }
+
+  const Options options_;
+  StoreDirs dirs_;
+  std::unique_ptr<Database> database_;  // of the writer's thread, once it runs
+  Catalog catalog_;
+  std::atomic<bool> holds_restored_{false};
+  TaskQueue sweeper_;  // deletes trees; outlives the writer, which feeds it
+  TaskQueue writer_;
+};
+
+// After a power cut, records and directories may disagree: keeps what has both, and leaves in `directories` those without a record.
+absl::Status Store::DropIncomplete(std::vector<pb::ImageRecord>& images, std::vector<pb::LayerRecord>& layers,
+                                   std::set<std::string>& directories) {
+  Change change;
+  std::set<std::string> whole, used;
+  for (const pb::LayerRecord& layer : layers)
+    if (directories.count(LayerDirName(layer.diff_id())) != 0) whole.insert(layer.diff_id());
+  auto complete = [&](const pb::ImageRecord& image) {
+    return std::all_of(image.config().diff_ids().begin(), image.config().diff_ids().end(),
+                       [&](const std::string& diff_id) { return whole.count(diff_id) != 0; });
+  };
+  auto lost = std::stable_partition(images.begin(), images.end(), complete);
+  for (auto it = lost; it != images.end(); ++it) change.delete_images.push_back(it->id());
+  images.erase(lost, images.end());
+  for (const pb::ImageRecord& image : images)
+    used.insert(image.config().diff_ids().begin(), image.config().diff_ids().end());
+  auto useless = std::stable_partition(layers.begin(), layers.end(),
+                                       [&](const pb::LayerRecord& layer) { return used.count(layer.diff_id()) != 0; });
+  for (auto it = useless; it != layers.end(); ++it) change.delete_layers.push_back(it->diff_id());
+  layers.erase(useless, layers.end());
+  for (const pb::LayerRecord& layer : layers) directories.erase(LayerDirName(layer.diff_id()));
+  if (change.delete_images.empty() && change.delete_layers.empty()) return absl::OkStatus();
+  return database_->Commit(change);
+}
+
+absl::StatusOr<Images> Store::Import(const std::string& archive, const std::vector<std::string>& references) {
+  ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenAt(AT_FDCWD, archive, O_RDONLY | O_NOCTTY | O_NONBLOCK));
+  const std::string name = RandomName();
+  if (::mkdirat(dirs_.staging(), name.c_str(), 0700) != 0) return sys::Errno("mkdir of the staging directory");
+  absl::StatusOr<Images> images = ImportInto(name, std::move(file), references);
+  DeleteLater(name);
+  if (!images.ok()) return sys::Annotate(images.status(), absl::StrCat("import of \"", archive, "\""));
+  return images;
+}
+
+absl::StatusOr<Images> Store::ImportInto(const std::string& name, sys::UniqueFd archive,
+                                         const std::vector<std::string>& references) {
+  ASSIGN_OR_RETURN(sys::UniqueFd staging, sys::OpenAt(dirs_.staging(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  std::set<std::string> pinned;
+  absl::StatusOr<Outcome> outcome = Pull(archive.get(), staging.get(), references, pinned);
+  absl::Status status = outcome.status();
+  if (status.ok()) writer_.Run([&] { status = Publish(*outcome, staging.get()); });
+  catalog_.Unpin(pinned);
+  if (!status.ok()) {
+    CollectLater();  // layers may have lost their last need while they were pinned
+    return status;
+  }
+  Images images;
+  for (const pb::PlannedImage& image : outcome->plan.images())
+    if (auto found = catalog_.Find(image.id()); found.ok()) images.push_back(*found);
+  return images;
+}
+
+absl::StatusOr<Store::Outcome> Store::Pull(int archive, int staging, const std::vector<std::string>& references,
+                                           std::set<std::string>& pinned) {
+  ASSIGN_OR_RETURN(PullProcess pull, PullProcess::Start(options_.pull_program, {archive, staging, dirs_.pull_lock()}));
+  absl::StatusOr<Outcome> outcome = Converse(pull, references, pinned);
+  // A process that vanished in mid-sentence says more by the way it ended.
+  if (absl::IsUnavailable(outcome.status())) RETURN_IF_ERROR(pull.Wait());
+  return outcome;
+}
+
+absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const std::vector<std::string>& references,
+                                               std::set<std::string>& pinned) {
+  Outcome outcome;
+  ASSIGN_OR_RETURN(pb::PullMessage message, Receive(pull.control()));
+  if (message.has_failure()) return FailureStatus(message.failure());
+  RETURN_IF_ERROR(CheckPlan(message.plan()));
+  outcome.plan = std::move(*message.mutable_plan());
+  RETURN_IF_ERROR(Rename(references, outcome.plan));
+  for (const pb::PlannedImage& image : outcome.plan.images())
+    pinned.insert(image.config().diff_ids().begin(), image.config().diff_ids().end());
+  const std::vector<std::string> missing = catalog_.Pin(pinned);
+  pb::PullMessage need;
+  need.mutable_need()->mutable_diff_ids()->Assign(missing.begin(), missing.end());
+  RETURN_IF_ERROR(Send(pull.control(), need));
+  ASSIGN_OR_RETURN(message, Receive(pull.control()));
+  if (message.has_failure()) return FailureStatus(message.failure());
+  std::set<std::string> due(missing.begin(), missing.end());
+  for (const pb::LayerRecord& layer : message.done().layers()) {
+    if (due.erase(layer.diff_id()) == 0)
+      return absl::InternalError("wherry-pull delivered a layer that was not asked for");
+    outcome.layers.push_back(layer);
+  }
+  if (!message.has_done() || !due.empty()) return absl::InternalError("wherry-pull did not deliver all layers");
+  RETURN_IF_ERROR(pull.Wait());
+  return outcome;
+}
+
+absl::StatusOr<std::vector<pb::LayerRecord>> Store::PublishLayers(const Outcome& outcome, int staging) {
+  std::vector<pb::LayerRecord> published;
+  for (const pb::LayerRecord& layer : outcome.layers) {
+    if (catalog_.HasLayer(layer.diff_id())) continue;  // another import was first: ours goes with the staging directory
+    const std::string name = LayerDirName(layer.diff_id());
+    absl::Status moved = dirs_.Publish(staging, name);
+    if (sys::IsErrno(moved, EEXIST)) {  // of an import whose records could not be committed
+      RETURN_IF_ERROR(Discard(name));
+      moved = dirs_.Publish(staging, name);
+    }
+    RETURN_IF_ERROR(moved);
+    published.push_back(layer);
+  }
+  if (!published.empty()) RETURN_IF_ERROR(dirs_.SyncLayers());
+  return published;
+}
+
+absl::Status Store::Publish(const Outcome& outcome, int staging) {
+  ASSIGN_OR_RETURN(std::vector<pb::LayerRecord> layers, PublishLayers(outcome, staging));
+  Change change = ImageChange(outcome.plan);
+  change.put_layers = std::move(layers);
+  if (change.put_images.empty() && change.put_layers.empty()) return absl::OkStatus();
+  absl::Status status = database_->Commit(change);
+  if (status.ok()) {
+    catalog_.Apply(change);
+    return status;
+  }
+  for (const pb::LayerRecord& layer : change.put_layers) (void)Discard(LayerDirName(layer.diff_id()));
+  return status;
+}
+
+// The records that the plan's images need: new ones, and those of images that lose a tag to them. Empty when all is as planned.
+Change Store::ImageChange(const pb::PullMessage::Plan& plan) const {
+  std::map<std::string, pb::ImageRecord> before, after;
+  for (pb::ImageRecord& record : catalog_.Records()) before[record.id()] = record;
+  after = before;
+  for (const pb::PlannedImage& image : plan.images()) {
+    for (const std::string& tag : image.tags()) {
+      for (auto& [id, record] : after) {
+        auto* tags = record.mutable_tags();
+        if (id != image.id()) tags->erase(std::remove(tags->begin(), tags->end(), tag), tags->end());
+      }
+    }
+    pb::ImageRecord& record = after[image.id()];
+    if (record.removed()) {
+      record.clear_tags();
+      record.clear_digests();
+      record.clear_removed();
+    }
+    record.set_id(image.id());
+    *record.mutable_config() = image.config();
+    record.set_config_bytes(image.config_bytes());
+    for (const std::string& tag : image.tags()) {
+      AddUnique(record.mutable_tags(), tag);
+      absl::StatusOr<Reference> ref = ParseReference(tag);
+      if (image.target_digest().empty() || !ref.ok()) continue;
+      AddUnique(record.mutable_digests(), absl::StrCat(ref->Repository(), "@", image.target_digest()));
+    }
+  }
+  Change change;
+  for (const auto& [id, record] : after) {
+    auto old = before.find(id);
+    if (old == before.end() || old->second.SerializeAsString() != record.SerializeAsString())
+      change.put_images.push_back(record);
+  }
+  return change;
+}
+
+absl::Status Store::Remove(const std::string& ref) {
+  absl::StatusOr<std::shared_ptr<const Image>> image = catalog_.Find(ref);
+  if (absl::IsNotFound(image.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(image.status());
+  absl::Status status;
+  writer_.Run([&] { status = MarkRemoved((*image)->id); });
+  return sys::Annotate(status, absl::StrCat("removal of image \"", ref, "\""));
+}
+
+absl::Status Store::MarkRemoved(const std::string& id) {
+  absl::StatusOr<pb::ImageRecord> record = catalog_.Record(id);
+  if (!record.ok() || record->removed()) return absl::OkStatus();
+  record->set_removed(true);
+  Change change;
+  change.put_images.push_back(*record);
+  RETURN_IF_ERROR(database_->Commit(change));
+  catalog_.Apply(change);
+  Collect();
+  return absl::OkStatus();
+}
+
+void Store::Collect() {
+  if (!holds_restored_) return;
+  const Change garbage = catalog_.TakeGarbage();
+  if (garbage.delete_images.empty() && garbage.delete_layers.empty()) return;
+  // When the records cannot be deleted now, the next start finds them without their directories, and drops them.
+  (void)database_->Commit(garbage);
+  for (const std::string& diff_id : garbage.delete_layers) (void)Discard(LayerDirName(diff_id));
+}
+
+absl::Status Store::Discard(const std::string& layer_name) {
+  ASSIGN_OR_RETURN(std::string name, dirs_.Retire(layer_name));
+  DeleteLater(name);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const Options& options) {
+  ASSIGN_OR_RETURN_CTX(StoreDirs dirs, StoreDirs::Open(options.root), "image store");
+  ASSIGN_OR_RETURN_CTX(std::unique_ptr<Database> database, Database::Open(dirs.DatabasePath()), "image store");
+  auto store = std::make_unique<Store>(options, std::move(dirs), std::move(database));
+  RETURN_IF_ERROR_CTX(store->Load(), "image store");
+  return std::unique_ptr<ImageStore>(std::move(store));
+}
+
+}  // namespace wherry::image

@@ -1,0 +1,92 @@
+#include "cri/image/store_dirs.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "absl/strings/escaping.h"
+#include "cri/image/layer_name.h"
+#include "cri/image/remove_tree.h"
+#include "runtime/sys/file.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::image {
+namespace {
+
+absl::StatusOr<sys::UniqueFd> MakeDir(int at, const std::string& name) {
+  if (::mkdirat(at, name.c_str(), 0700) != 0 && errno != EEXIST)
+    return sys::Errno(absl::StrCat("mkdir \"", name, "\""));
+  return sys::OpenAt(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+absl::Status Lock(int fd, int operation) {
+  int rc = 0;
+  do {
+    rc = ::flock(fd, operation);
+  } while (rc != 0 && errno == EINTR);
+  return rc == 0 ? absl::OkStatus() : sys::Errno("flock");
+}
+
+}  // namespace
+
+std::string RandomName() {
+  char raw[8] = {};
+  (void)!::getrandom(raw, sizeof(raw), 0);  // up to 256 bytes always come whole, see getrandom(2)
+  return absl::BytesToHexString(absl::string_view(raw, sizeof(raw)));
+}
+
+absl::StatusOr<StoreDirs> StoreDirs::Open(const std::string& root) {
+  StoreDirs dirs;
+  dirs.path_ = root + "/images";
+  ASSIGN_OR_RETURN(sys::UniqueFd base, sys::OpenAt(AT_FDCWD, root, O_RDONLY | O_DIRECTORY));
+  ASSIGN_OR_RETURN(dirs.top_, MakeDir(base.get(), "images"));
+  const int top = dirs.top_.get();
+  ASSIGN_OR_RETURN(dirs.lock_, sys::OpenAt(top, "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  if (absl::Status st = Lock(dirs.lock_.get(), LOCK_EX | LOCK_NB); sys::IsErrno(st, EWOULDBLOCK))
+    return absl::FailedPreconditionError(absl::StrCat("another wherryd uses \"", dirs.path_, "\""));
+  else if (!st.ok())
+    return sys::Annotate(st, dirs.path_ + "/lock");
+  ASSIGN_OR_RETURN(dirs.pull_lock_, sys::OpenAt(top, "pull.lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  RETURN_IF_ERROR_CTX(Lock(dirs.pull_lock_.get(), LOCK_EX), dirs.path_ + "/pull.lock");
+  ASSIGN_OR_RETURN(dirs.layers_, MakeDir(top, "layers"));
+  ASSIGN_OR_RETURN(dirs.staging_, MakeDir(top, "staging"));
+  RETURN_IF_ERROR_CTX(RemoveContents(dirs.staging()), dirs.path_ + "/staging");
+  return dirs;
+}
+
+std::string StoreDirs::LayerPath(const std::string& diff_id) const {
+  return absl::StrCat(path_, "/layers/", LayerDirName(diff_id));
+}
+
+absl::StatusOr<std::set<std::string>> StoreDirs::LayerNames() const {
+  ASSIGN_OR_RETURN(sys::UniqueFd copy, sys::OpenAt(layers_.get(), ".", O_RDONLY | O_DIRECTORY));
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(copy.get()), ::closedir);
+  if (dir == nullptr) return sys::Errno("fdopendir of the layers");
+  (void)copy.release();
+  std::set<std::string> names;
+  while (const dirent* e = ::readdir(dir.get()))
+    if (e->d_name[0] != '.') names.insert(e->d_name);
+  return names;
+}
+
+absl::Status StoreDirs::Publish(int from, const std::string& name) const {
+  if (::renameat2(from, name.c_str(), layers_.get(), name.c_str(), RENAME_NOREPLACE) == 0) return absl::OkStatus();
+  return sys::Errno(absl::StrCat("rename of layer \"", name, "\""));
+}
+
+absl::Status StoreDirs::SyncLayers() const {
+  return ::fsync(layers_.get()) == 0 ? absl::OkStatus() : sys::Errno("fsync of the layers' directory");
+}
+
+absl::StatusOr<std::string> StoreDirs::Retire(const std::string& name) const {
+  std::string to = absl::StrCat("trash-", RandomName());
+  if (::renameat(layers_.get(), name.c_str(), staging(), to.c_str()) != 0)
+    return sys::Errno(absl::StrCat("rename of layer \"", name, "\""));
+  return to;
+}
+
+}  // namespace wherry::image

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "runtime/sys/unique_fd.h"
+
+// The store's directories: <root>/images/{layers,staging}, and who may use them.
+//   layers/<name>    published layers; overlayfs lowerdirs
+//   staging/<id>     one for each running import, and what is about to be deleted
+//   lock             flock(2) of the running wherryd
+//   pull.lock        flock(2) shared with its wherry-pull processes, which may outlive a killed wherryd for a moment
+namespace wherry::image {
+
+class StoreDirs {
+ public:
+  // Makes the directories (0700) and takes the locks. FailedPrecondition when another wherryd has them; waits for the last
+  // wherry-pull of a killed one to notice and end. Then empties staging/.
+  static absl::StatusOr<StoreDirs> Open(const std::string& root);
+
+  const std::string& path() const { return path_; }
+  std::string LayerPath(const std::string& diff_id) const;
+  std::string DatabasePath() const { return path_ + "/images.db"; }
+  int staging() const { return staging_.get(); }
+  int pull_lock() const { return pull_lock_.get(); }
+
+  // The names of all published layers.
+  absl::StatusOr<std::set<std::string>> LayerNames() const;
+  // Moves the directory `name` from the import directory `from` to the layers; AlreadyExists when there is one.
+  absl::Status Publish(int from, const std::string& name) const;
+  // Makes earlier Publish calls durable.
+  absl::Status SyncLayers() const;
+  // Takes a layer's directory out of layers/ and returns its new name in staging/, to be deleted at leisure.
+  absl::StatusOr<std::string> Retire(const std::string& name) const;
+
+ private:
+  StoreDirs() = default;
+  std::string path_;
+  sys::UniqueFd top_, layers_, staging_, lock_, pull_lock_;
+};
+
+// 16 random hex digits.
+std::string RandomName();
+
+}  // namespace wherry::image

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "cri/image/remove_tree.h"
+#include "cri/image/store.h"
+#include "test/unit/image/tar_writer.h"
+
+namespace wherry::image {
+
+// A store of its own below /tmp, with the real wherry-pull.
+class StoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(::geteuid(), 0U) << "this test needs root";
+    std::string name = "/tmp/wherry-image-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    root_ = name;
+    Reopen();
+  }
+  void TearDown() override {
+    store_.reset();
+    if (root_.empty()) return;
+    EXPECT_TRUE(RemoveTree(AT_FDCWD, root_).ok());
+  }
+
+  void Reopen() {
+    store_.reset();
+    absl::StatusOr<std::unique_ptr<ImageStore>> store = ImageStore::Open({root_, WHERRY_PULL});
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = std::move(*store);
+    store_->HoldsRestored();
+  }
+
+  std::string Write(const std::string& name, const std::string& bytes) {
+    const std::string path = root_ + "/" + name;
+    std::ofstream(path, std::ios::binary) << bytes;
+    return path;
+  }
+
+  absl::StatusOr<std::vector<std::shared_ptr<const Image>>> Import(const std::string& bytes,
+                                                                   const std::vector<std::string>& references = {}) {
+    return store_->Import(Write("archive.tar", bytes), references);
+  }
+
+  // Imports one layer as an image of its own and returns its directory.
+  absl::StatusOr<std::string> ImportLayer(const test::TarWriter& tar) {
+    test::ImageSpec image;
+    image.layers = {tar.Bytes()};
+    auto images = Import(test::OciArchive({image}));
+    if (!images.ok()) return images.status();
+    auto paths = store_->Hold(images->front()->id, "test");
+    if (!paths.ok()) return paths.status();
+    return paths->front();
+  }
+
+  static std::vector<std::string> Entries(const std::string& dir) {
+    std::vector<std::string> names;
+    for (const auto& e : std::filesystem::directory_iterator(dir)) names.push_back(e.path().filename());
+    return names;
+  }
+  // Closing the store waits for its background work; what is left then is left for good.
+  std::vector<std::string> LeftInStaging() {
+    store_.reset();
+    return Entries(root_ + "/images/staging");
+  }
+  std::vector<std::string> Layers() { return Entries(root_ + "/images/layers"); }
+
+  static struct stat Stat(const std::string& path) {
+    struct stat st {};
+    EXPECT_EQ(::lstat(path.c_str(), &st), 0) << path;
+    return st;
+  }
+  static std::string Read(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }
+
+  std::string root_;
+  std::unique_ptr<ImageStore> store_;
+};
+
+}  // namespace wherry::image
