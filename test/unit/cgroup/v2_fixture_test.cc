@@ -1,0 +1,120 @@
+// What v2 gets to see, on a tree written here: values and conversions that need controllers which this machine may
+// have on v1. That the kernel enforces them is for the integration tests.
+
+#include "gmock/gmock.h"
+#include "runtime/cgroup/v2.h"
+#include "test/unit/cgroup/fixture.h"
+
+namespace wherry::cgroup {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class V2FixtureTest : public Fixture {
+ protected:
+  V2FixtureTest() {
+    Put("cgroup.controllers", "cpu memory\n");
+    Put("cgroup.subtree_control", "\n");
+    Put("pod/cgroup.subtree_control", "cpu memory\n");
+    Put("pod/cpuset.cpus.effective", "0-3\n");
+    Put("pod/c/memory.max", "max\n");
+    Put("pod/c/memory.swap.max", "max\n");
+    Put("pod/c/memory.stat", "anon 1000000\nfile 5\ninactive_file 3000\npgfault 7\npgmajfault 1\n");
+    Put("pod/c/memory.current", "10000\n");
+    Put("pod/c/memory.events", "oom 3\noom_kill 2\noom_group_kill 0\n");
+    Put("pod/c/cpu.max", "max 100000\n");
+    Put("pod/c/cpu.weight", "100\n");
+    Put("pod/c/cpu.stat", "usage_usec 12\nuser_usec 1\n");
+    Put("pod/c/cpuset.cpus", "\n");
+    Put("pod/c/pids.max", "max\n");
+    Put("pod/c/pids.current", "4\n");
+    Put("pod/c/hugetlb.2MB.max", "max\n");
+  }
+
+  // The first word of a file: a write shorter than what it replaces leaves a tail behind here, unlike in a cgroup.
+  std::string First(const std::string& file) { return Get("pod/c/" + file); }
+
+  std::unique_ptr<Cgroups> v2 = MakeV2(root_);
+};
+
+TEST_F(V2FixtureTest, UnitsAreConverted) {
+  Resources r;
+  r.memory_limit = 100 << 20, r.memory_swap_limit = (100 << 20) + 4096;
+  r.cpu_shares = 2048, r.cpu_quota = 50000, r.cpu_period = 200000;
+  r.pids_limit = 1000;
+  r.cpuset_cpus = "0-1";
+  r.hugepage_limits = {{"2MB", 4194304}, {"1GB", 0}};
+  ASSERT_TRUE(v2->Apply("/pod/c", r).ok()) << v2->Apply("/pod/c", r);
+  EXPECT_EQ(First("memory.max"), "104857600");
+  EXPECT_EQ(First("memory.swap.max"), "4096");
+  EXPECT_THAT(First("cpu.weight"), StartsWith("17"));
+  EXPECT_THAT(First("cpu.max"), StartsWith("50000 200000"));
+  EXPECT_EQ(First("pids.max"), "1000");
+  EXPECT_EQ(First("cpuset.cpus"), "0-1");
+  EXPECT_EQ(First("hugetlb.2MB.max"), "4194304");
+}
+
+TEST_F(V2FixtureTest, WhatIsNotGivenStays) {
+  Put("pod/c/cpu.max", "20000 100000\n");
+  Resources period, quota;
+  period.cpu_period = 150000, quota.cpu_quota = 70000;
+  ASSERT_TRUE(v2->Apply("/pod/c", period).ok());
+  EXPECT_THAT(First("cpu.max"), StartsWith("20000 150000"));
+  ASSERT_TRUE(v2->Apply("/pod/c", quota).ok());
+  EXPECT_THAT(First("cpu.max"), StartsWith("70000 150000"));
+  EXPECT_EQ(First("memory.max"), "max\n");
+}
+
+TEST_F(V2FixtureTest, AMemoryLimitThatWouldKillIsRefusedWithTheUsage) {
+  Resources r;
+  r.memory_limit = 900000;
+  absl::Status status = v2->Apply("/pod/c", r);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1000000 bytes"));
+  EXPECT_EQ(First("memory.max"), "max\n");
+}
+
+TEST_F(V2FixtureTest, ACpusetOutsideTheParentsIsRefused) {
+  Resources r;
+  r.cpuset_cpus = "2-4";
+  absl::Status status = v2->Apply("/pod/c", r);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("0-3"));
+}
+
+TEST_F(V2FixtureTest, AMissingHugepageSizeIsAnErrorUnlessTheLimitIsZero) {
+  Resources r;
+  r.hugepage_limits = {{"1GB", 1 << 30}};
+  absl::Status status = v2->Apply("/pod/c", r);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("hugepage_limits[1GB]"));
+}
+
+TEST_F(V2FixtureTest, CountersAreRead) {
+  auto stats = v2->Read("/pod/c");
+  ASSERT_TRUE(stats.ok()) << stats.status();
+  EXPECT_EQ(stats->cpu_usage_ns, 12000u);
+  EXPECT_EQ(stats->memory_usage, 10000u);
+  EXPECT_EQ(stats->memory_working_set, 7000u);
+  EXPECT_EQ(stats->memory_rss, 1000000u);
+  EXPECT_EQ(stats->memory_limit, std::nullopt);
+  EXPECT_EQ(stats->oom_kills, 2u);
+  EXPECT_EQ(stats->pids, 4u);
+}
+
+TEST_F(V2FixtureTest, ControllersArePassedDownWhereTheyAreNot) {
+  ASSERT_TRUE(v2->Create("/pod/d").ok());
+  EXPECT_THAT(Get("cgroup.subtree_control"), StartsWith("+cpu +memory"));
+  EXPECT_EQ(Get("pod/cgroup.subtree_control"), "cpu memory\n");
+}
+
+TEST_F(V2FixtureTest, PathsThatLeaveTheTreeAreRefused) {
+  for (const char* path : {"", "pod", "/pod/../..", "/pod//c", "/.", "/pod/"})
+    EXPECT_EQ(v2->Create(path).code(), absl::StatusCode::kInvalidArgument) << path;
+  EXPECT_EQ(v2->Remove("/").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(v2->Kill("/", 0).code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace wherry::cgroup
