@@ -39,6 +39,7 @@ class Hub {
   struct Options {
     std::string shim_program;  // copied once into a sealed memfd, from which all shims are executed (CVE-2019-5736)
     std::string shim_cgroup;   // path of a cgroup for shims, joined when the layout allows it cheaply; "" = inherit
+    bool shm_in_namespace = false;  // do without cloning detached mounts, as before Linux 6.15 (tests)
   };
   static absl::StatusOr<std::unique_ptr<Hub>> Create(const Options& options, Events events);
   virtual ~Hub() = default;

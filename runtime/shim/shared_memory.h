@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "runtime/sys/unique_fd.h"
+
+// The tmpfs that all containers of a pod see as /dev/shm.
+namespace wherry::shim {
+
+// One of the two, as process::PodContext has them.
+struct SharedMemory {
+  sys::UniqueFd detached;
+  sys::UniqueFd mount_namespace;
+};
+
+// `size` in bytes; 0 = 64 MiB. Kernels before 6.15 cannot clone a mount that is in no namespace (open_tree: EINVAL): for
+// them, or when `in_namespace` asks for it, the tmpfs is the root of a mount namespace of its own.
+absl::StatusOr<SharedMemory> MakeSharedMemory(uint64_t size, bool in_namespace);
+
+}  // namespace wherry::shim
