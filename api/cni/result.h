@@ -15,10 +15,10 @@
 namespace wherry::cni {
 
 struct Interface {
-  std::string name, mac;
+  std::string name{}, mac{};
   uint32_t mtu = 0;     // 0: not said
-  std::string sandbox;  // CNI_NETNS, or empty on the host
-  std::string socket_path, pci_id;
+  std::string sandbox{};  // CNI_NETNS, or empty on the host
+  std::string socket_path{}, pci_id{};
 };
 
 struct IpConfig {
@@ -31,7 +31,7 @@ struct Route {
   IpPrefix dst;
   IpAddress gw;  // none: the gateway of the IpConfig of the same family
   uint32_t mtu = 0, advmss = 0, priority = 0;
-  std::optional<uint32_t> table, scope;
+  std::optional<uint32_t> table{}, scope{};
   bool operator==(const Route&) const = default;
 };
 

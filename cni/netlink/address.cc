@@ -1,0 +1,66 @@
+#include "cni/netlink/address.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include "absl/strings/str_cat.h"
+#include "cni/netlink/attributes.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::netlink {
+namespace {
+
+void PutAddress(Batch& batch, nlmsghdr* message, int index, const cni::IpPrefix& address) {
+  auto* header = static_cast<ifaddrmsg*>(batch.PutHeader(sizeof(ifaddrmsg)));
+  header->ifa_family = static_cast<uint8_t>(address.address.family());
+  header->ifa_prefixlen = address.length;
+  header->ifa_index = static_cast<uint32_t>(index);
+  mnl_attr_put(message, IFA_LOCAL, address.address.size(), address.address.data());
+  mnl_attr_put(message, IFA_ADDRESS, address.address.size(), address.address.data());
+}
+
+// IFA_LOCAL is the interface's own address where both are there (IPv4, point to point); IPv6 has IFA_ADDRESS only.
+cni::IpPrefix ParseAddress(const nlmsghdr* message) {
+  cni::IpPrefix out;
+  const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
+  out.length = header->ifa_prefixlen;
+  ForEachAttribute(message, sizeof(ifaddrmsg), [&](const nlattr* attribute) {
+    const int type = mnl_attr_get_type(attribute);
+    if (type == IFA_LOCAL || (type == IFA_ADDRESS && !out.address.valid()))
+      out.address = cni::IpAddress::FromBytes(mnl_attr_get_payload(attribute), mnl_attr_get_payload_len(attribute));
+  });
+  return out;
+}
+
+}  // namespace
+
+void PutNewAddress(Batch& batch, int index, const cni::IpPrefix& address, bool detect_duplicates) {
+  nlmsghdr* message = batch.Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL,
+                                  absl::StrCat("add address ", address.ToString(), " to link ", index));
+  PutAddress(batch, message, index, address);
+  if (address.address.is_v4() && address.length < 31) {
+    const cni::IpAddress broadcast = address.address.Fill(address.length);
+    mnl_attr_put(message, IFA_BROADCAST, broadcast.size(), broadcast.data());
+  }
+  if (!address.address.is_v4() && !detect_duplicates) mnl_attr_put_u32(message, IFA_FLAGS, IFA_F_NODAD);
+}
+
+void PutDeleteAddress(Batch& batch, int index, const cni::IpPrefix& address) {
+  nlmsghdr* message =
+      batch.Begin(RTM_DELADDR, 0, absl::StrCat("delete address ", address.ToString(), " of link ", index));
+  PutAddress(batch, message, index, address);
+}
+
+absl::StatusOr<std::vector<cni::IpPrefix>> GetAddresses(Socket& socket, int index) {
+  Batch batch;
+  batch.Begin(RTM_GETADDR, NLM_F_DUMP, absl::StrCat("list addresses of link ", index));
+  static_cast<ifaddrmsg*>(batch.PutHeader(sizeof(ifaddrmsg)))->ifa_index = static_cast<uint32_t>(index);
+  std::vector<cni::IpPrefix> out;
+  RETURN_IF_ERROR(socket.Exchange(batch, [&](size_t, const nlmsghdr* message) {
+    if (message->nlmsg_type == RTM_NEWADDR) out.push_back(ParseAddress(message));
+  }));
+  return out;
+}
+
+}  // namespace wherry::netlink

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "api/cni/address.h"
+#include "cni/netlink/batch.h"
+#include "cni/netlink/socket.h"
+
+// IP addresses of interfaces (rtnetlink(7), RTM_*ADDR).
+namespace wherry::netlink {
+
+// Adds `address` to the interface; EEXIST when it has it. IPv6 duplicate address detection would keep an address unusable
+// for a second; `detect_duplicates` false leaves it out for this address (IFA_F_NODAD).
+void PutNewAddress(Batch& batch, int index, const cni::IpPrefix& address, bool detect_duplicates);
+void PutDeleteAddress(Batch& batch, int index, const cni::IpPrefix& address);
+
+// All addresses of one interface, both families. One round trip.
+absl::StatusOr<std::vector<cni::IpPrefix>> GetAddresses(Socket& socket, int index);
+
+}  // namespace wherry::netlink

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "cni/netlink/batch.h"
+#include "cni/netlink/mac.h"
+#include "cni/netlink/socket.h"
+
+struct nlmsghdr;
+
+// Network interfaces (rtnetlink(7), RTM_*LINK). The functions put one message into a batch; the caller sends it.
+namespace wherry::netlink {
+
+struct Link {
+  int index = 0;
+  std::string name, kind, mac;  // kind: "bridge", "veth"; mac as text
+  uint32_t flags = 0;           // IFF_*
+  uint32_t mtu = 0;
+  uint8_t operstate = 0;  // IF_OPER_*
+  int master = 0;         // index of the bridge this is a port of
+  int peer = 0;           // of a veth: the other end's index, in its own namespace
+  uint32_t promiscuity = 0;
+  std::optional<int32_t> accept_ra;  // IPv6 sysctls; none when the kernel has no IPv6
+
+  bool up() const;
+};
+
+// From an RTM_NEWLINK message.
+Link ParseLink(const nlmsghdr* message);
+
+void PutGetLink(Batch& batch, absl::string_view name);
+// NotFound (ENODEV) when there is none.
+absl::StatusOr<Link> GetLink(Socket& socket, absl::string_view name);
+
+// A bridge, up. `mtu` 0: the kernel's default. Fails with EEXIST when the name is taken.
+void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, uint32_t mtu);
+
+// A veth pair of which one end is born in another network namespace.
+struct VethPair {
+  std::string host_name;
+  MacAddress host_mac{};
+  int master = 0;  // the bridge to be a port of
+  std::string container_name;
+  MacAddress container_mac{};
+  int netns = -1;    // file descriptor of the container's namespace
+  uint32_t mtu = 0;  // 0: the kernel's default
+};
+// The host end is up and a port of the bridge at once; the other end is down (a veth cannot be opened before its peer
+// exists). EEXIST when either name is taken in its namespace.
+void PutNewVeth(Batch& batch, const VethPair& pair);
+
+// Sets and clears IFF_* flags.
+void PutLinkFlags(Batch& batch, int index, uint32_t set, uint32_t clear = 0);
+// Up, and net.ipv4.conf.*.arp_notify on, which this message can set without a visit to /proc.
+void PutLinkUpAnnounced(Batch& batch, int index);
+void PutLinkMac(Batch& batch, int index, absl::string_view mac);
+// Options of a bridge port: hairpin, isolated from other isolated ports.
+void PutPortOptions(Batch& batch, int index, bool hairpin, bool isolated);
+void PutDeleteLink(Batch& batch, absl::string_view name);
+
+}  // namespace wherry::netlink

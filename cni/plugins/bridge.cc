@@ -1,0 +1,46 @@
+#include "cni/plugins/bridge.h"
+
+#include <optional>
+
+#include "cni/netlink/link.h"
+#include "cni/netlink/socket.h"
+#include "cni/plugins/namespace.h"
+#include "cni/plugins/plugin.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::plugins {
+namespace {
+
+// The host's end goes with the container's. A namespace that is gone took both with it.
+absl::Status DeleteInterface(const Call& call) {
+  ASSIGN_OR_RETURN(std::optional<Namespaces> namespaces, Namespaces::OpenIfPresent(call.netns));
+  if (!namespaces) return absl::OkStatus();
+  ASSIGN_OR_RETURN(netlink::Socket container, namespaces->OpenSocket());
+  netlink::Batch batch;
+  netlink::PutDeleteLink(batch, call.attachment.ifname);
+  absl::Status status = container.Exchange(batch);
+  return sys::IsErrno(status, ENODEV) ? absl::OkStatus() : status;
+}
+
+absl::Status WithIpam(const Call& call, absl::Status (*act)(const ipam::Request&)) {
+  ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
+  return config.ipam_type.empty() ? absl::OkStatus() : act(IpamRequest(call, config));
+}
+
+absl::Status BridgeStatus(const Call& call) { return WithIpam(call, ipam::Status); }
+absl::Status BridgeGc(const Call& call) { return WithIpam(call, ipam::Collect); }
+
+}  // namespace
+
+ipam::Request IpamRequest(const Call& call, const BridgeConfig& config) {
+  return {config.ipam_type, call.document, call.input, call.attachment, call.arguments.ip, call.path};
+}
+
+absl::Status BridgeDel(const Call& call) {
+  RETURN_IF_ERROR(DeleteInterface(call));
+  return WithIpam(call, ipam::Delete);
+}
+
+const Plugin kBridge = {"bridge", BridgeAdd, BridgeDel, BridgeCheck, BridgeStatus, BridgeGc};
+
+}  // namespace wherry::plugins

@@ -1,0 +1,142 @@
+#include <fcntl.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "api/cni/error.h"
+#include "cni/ipam/ipam.h"
+#include "cni/netlink/address.h"
+#include "cni/netlink/link.h"
+#include "cni/netlink/route.h"
+#include "cni/netlink/socket.h"
+#include "cni/netlink/wait.h"
+#include "cni/plugins/bridge.h"
+#include "cni/plugins/bridge_config.h"
+#include "cni/plugins/bridge_host.h"
+#include "cni/plugins/namespace.h"
+#include "cni/plugins/sysctl.h"
+#include "cni/plugins/undo.h"
+#include "runtime/sys/status.h"
+
+// ADD of the bridge plugin. The kernel's floor for a veth pair between two namespaces is well below a millisecond, so what
+// is counted here is round trips and files: one exchange each for the bridge, the veth pair (both ends, names, MAC
+// addresses, MTU, namespace, bridge port, up) and the container's side (up, addresses, routes); one for the bridge's
+// addresses with isGateway. Addresses are taken from IPAM first: a lease is easier to give back than an interface.
+namespace wherry::plugins {
+namespace {
+
+using netlink::Batch;
+using netlink::Socket;
+
+constexpr uint32_t kContainerInterface = 2;  // its place in the result: after the bridge and the host's end
+constexpr int kPortUpMilliseconds = 2500;
+
+// Fills in gateways and default routes that the configuration leaves to us, and returns what the bridge must own.
+std::vector<cni::IpPrefix> CompleteGateways(const BridgeConfig& config, cni::Result* result) {
+  std::vector<cni::IpPrefix> out;
+  std::vector<int> with_default;
+  for (cni::IpConfig& ip : result->ips) {
+    const cni::IpAddress& address = ip.address.address;
+    ip.interface = kContainerInterface;
+    if (!config.gateway) continue;
+    if (!ip.gateway.valid()) ip.gateway = ip.address.Network().Next();
+    const cni::IpPrefix gateway{ip.gateway, ip.address.length};
+    if (std::find(out.begin(), out.end(), gateway) == out.end()) out.push_back(gateway);
+    if (!config.default_gateway || std::count(with_default.begin(), with_default.end(), address.family()) != 0)
+      continue;
+    with_default.push_back(address.family());
+    const auto is_default = [&](const cni::Route& route) {
+      return route.gw.valid() && route.dst.length == 0 && route.dst.address.family() == address.family();
+    };
+    if (std::none_of(result->routes.begin(), result->routes.end(), is_default))
+      result->routes.push_back({.dst = {address.Mask(0), 0}, .gw = ip.gateway});
+  }
+  return out;
+}
+
+// Routes without a next hop get the first gateway of their family. The same route twice (a default route in the
+// configuration and one of isDefaultGateway) is one.
+std::vector<cni::Route> CompleteRoutes(const cni::Result& result) {
+  std::vector<cni::Route> out;
+  for (cni::Route route : result.routes) {
+    for (const cni::IpConfig& ip : result.ips) {
+      if (!route.gw.valid() && ip.gateway.size() == route.dst.address.size()) route.gw = ip.gateway;
+    }
+    if (std::find(out.begin(), out.end(), route) == out.end()) out.push_back(std::move(route));
+  }
+  return out;
+}
+
+// Before the interface goes up, because its link-local address would be probed for duplicates from then on.
+absl::Status SetContainerSysctls(const std::string& ifname, const BridgeConfig& config, const cni::Result& result) {
+  const std::string base = absl::StrCat("ipv6/conf/", ifname, "/");
+  const char* detect = config.detect_duplicates ? "1" : "0";
+  RETURN_IF_ERROR(EnsureSysctlIfPresent(base + "accept_dad", detect));
+  RETURN_IF_ERROR(EnsureSysctlIfPresent(base + "accept_ra", "0"));
+  if (config.detect_duplicates) RETURN_IF_ERROR(EnsureSysctlIfPresent(base + "enhanced_dad", "1"));
+  const auto is_v6 = [](const cni::IpConfig& ip) { return !ip.address.address.is_v4(); };
+  if (std::none_of(result.ips.begin(), result.ips.end(), is_v6)) return absl::OkStatus();
+  RETURN_IF_ERROR(EnsureSysctl("ipv6/conf/lo/disable_ipv6", "0"));
+  RETURN_IF_ERROR(EnsureSysctl(base + "disable_ipv6", "0"));
+  return EnsureSysctl(base + "keep_addr_on_down", "1");
+}
+
+absl::Status ConfigureContainer(Socket& container, int index, const BridgeConfig& config, const cni::Result& result) {
+  if (config.disable_container_interface) return absl::OkStatus();
+  Batch batch;
+  netlink::PutLinkUpAnnounced(batch, index);
+  for (const cni::IpConfig& ip : result.ips) netlink::PutNewAddress(batch, index, ip.address, config.detect_duplicates);
+  for (const cni::Route& route : CompleteRoutes(result)) netlink::PutNewRoute(batch, index, route);
+  return container.Exchange(batch);
+}
+
+// The steps that touch the kernel, with `undo` growing beside them.
+absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespaces& namespaces, Undo* undo,
+                     cni::Result* result) {
+  const std::vector<cni::IpPrefix> gateways = CompleteGateways(config, result);
+  ASSIGN_OR_RETURN(Socket host, Socket::Open());
+  ASSIGN_OR_RETURN(Socket container, namespaces.OpenSocket());
+  ASSIGN_OR_RETURN(netlink::Link bridge, EnsureBridge(host, config));
+  if (!gateways.empty()) RETURN_IF_ERROR(EnsureGateways(host, bridge, gateways, config.force_address));
+  ASSIGN_OR_RETURN(Veth veth, MakeVeth(host, container, namespaces.container(), call.attachment, bridge, config));
+  undo->Push("deletion of the veth pair", [name = veth.host.name] {
+    ASSIGN_OR_RETURN(Socket socket, Socket::Open());
+    Batch batch;
+    netlink::PutDeleteLink(batch, name);
+    return socket.Exchange(batch);
+  });
+  if (config.hairpin || config.isolated) {
+    Batch batch;
+    netlink::PutPortOptions(batch, veth.host.index, config.hairpin, config.isolated);
+    RETURN_IF_ERROR(host.Exchange(batch));
+  }
+  if (!config.ipam_type.empty())
+    RETURN_IF_ERROR(namespaces.Visit([&] { return SetContainerSysctls(call.attachment.ifname, config, *result); }));
+  RETURN_IF_ERROR(ConfigureContainer(container, veth.container_index(), config, *result));
+  if (!config.disable_container_interface)
+    RETURN_IF_ERROR(netlink::WaitForUp(host, veth.host.name, kPortUpMilliseconds));
+  result->interfaces = {{.name = veth.bridge.name, .mac = veth.bridge.mac},
+                        {.name = veth.host.name, .mac = veth.host.mac},
+                        {.name = call.attachment.ifname, .mac = veth.container_mac, .sandbox = call.netns}};
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<cni::Result> BridgeAdd(const Call& call) {
+  ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
+  ASSIGN_OR_RETURN(const Namespaces namespaces, Namespaces::Open(call.netns));
+  cni::Result result;
+  Undo undo;
+  if (!config.ipam_type.empty()) {
+    ASSIGN_OR_RETURN(result, ipam::Add(IpamRequest(call, config)));
+    undo.Push("release of the addresses", [&] { return ipam::Delete(IpamRequest(call, config)); });
+  }
+  if (absl::Status status = Connect(call, config, namespaces, &undo, &result); !status.ok()) return undo.Run(status);
+  if (!config.dns.empty()) result.dns = config.dns;
+  return result;
+}
+
+}  // namespace wherry::plugins

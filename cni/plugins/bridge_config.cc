@@ -1,0 +1,106 @@
+#include "cni/plugins/bridge_config.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "api/cni/error.h"
+#include "api/cni/fields.h"
+#include "api/cni/version.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::plugins {
+namespace {
+
+using Json = nlohmann::json;
+
+absl::Status Invalid(absl::string_view text) { return cni::MakeError(cni::ErrorCode::kInvalidConfig, text); }
+
+absl::Status Unsupported(absl::string_view key, const Json& value) {
+  return cni::MakeError(
+      cni::ErrorCode::kUnsupportedField,
+      absl::StrCat("unsupported field ", key, ": ", value.dump(-1, ' ', true, Json::error_handler_t::replace)));
+}
+
+// Options of the reference plugin that separate containers from each other or from the host.
+absl::Status RefuseUnsupported(const Json& document) {
+  for (const char* key : {"vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk"}) {
+    auto found = document.find(key);
+    if (found == document.end() || found->is_null()) continue;
+    const bool harmless = *found == Json(0) || *found == Json(false) || *found == Json::array();
+    if (!harmless) return Unsupported(key, *found);
+  }
+  return absl::OkStatus();
+}
+
+// args.cni.mac, then runtimeConfig.mac: the later one counts.
+absl::Status ReadMac(const Json& document, std::string mac, BridgeConfig* out) {
+  cni::Fields fields(document, "");
+  fields.Object("args", [&](const Json& args, const std::string& path) {
+    cni::Fields nested(args, path);
+    nested.Object("cni", [&](const Json& inner, const std::string& where) {
+      cni::Fields leaf(inner, where);
+      leaf.String("mac", &mac);
+      return leaf.status();
+    });
+    return nested.status();
+  });
+  fields.Object("runtimeConfig", [&](const Json& runtime, const std::string& path) {
+    cni::Fields nested(runtime, path);
+    nested.String("mac", &mac);
+    return nested.status();
+  });
+  RETURN_IF_ERROR(fields.status());
+  if (mac.empty()) return absl::OkStatus();
+  absl::StatusOr<netlink::MacAddress> parsed = netlink::ParseMac(mac);
+  if (!parsed.ok()) return Invalid(absl::StrCat("mac: ", parsed.status().message()));
+  out->mac = *parsed;
+  return absl::OkStatus();
+}
+
+absl::Status CheckWhole(const BridgeConfig& config) {
+  if (config.hairpin && config.promiscuous) return Invalid("hairpinMode and promiscMode cannot both be set");
+  if (!config.ipam_type.empty() && config.disable_container_interface)
+    return Invalid("disableContainerInterface cannot be set together with ipam");
+  if (!config.ipam_type.empty() && !cni::IsSafeName(config.ipam_type))
+    return Invalid(absl::StrCat("ipam.type: \"", config.ipam_type, "\" is not a plugin's file name"));
+  if (!cni::IsSafeName(config.bridge) || config.bridge.size() > 15)
+    return Invalid(absl::StrCat("bridge: \"", config.bridge, "\" is not an interface name"));
+  if (config.mtu > 65535) return Invalid(absl::StrCat("mtu: ", config.mtu, " is more than 65535"));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call) {
+  BridgeConfig out;
+  RETURN_IF_ERROR(RefuseUnsupported(call.document));
+  cni::Fields fields(call.document, "");
+  fields.String("bridge", &out.bridge);
+  fields.Bool("isGateway", &out.gateway);
+  fields.Bool("isDefaultGateway", &out.default_gateway);
+  fields.Bool("forceAddress", &out.force_address);
+  fields.Bool("ipMasq", &out.ip_masq);
+  fields.Number("mtu", &out.mtu);
+  fields.Bool("hairpinMode", &out.hairpin);
+  fields.Bool("promiscMode", &out.promiscuous);
+  fields.Bool("portIsolation", &out.isolated);
+  fields.Bool("enabledad", &out.detect_duplicates);
+  fields.Bool("disableContainerInterface", &out.disable_container_interface);
+  fields.Object("ipam", [&](const Json& ipam, const std::string& path) {
+    cni::Fields nested(ipam, path);
+    nested.String("type", &out.ipam_type);
+    return nested.status();
+  });
+  fields.Object("dns", [&](const Json& dns, const std::string& path) {
+    ASSIGN_OR_RETURN(out.dns, cni::ReadDns(dns, path));
+    return absl::OkStatus();
+  });
+  RETURN_IF_ERROR(fields.status());
+  if (out.ip_masq) return Unsupported("ipMasq", call.document["ipMasq"]);
+  RETURN_IF_ERROR(ReadMac(call.document, call.arguments.mac, &out));
+  out.gateway |= out.default_gateway;
+  RETURN_IF_ERROR(CheckWhole(out));
+  return out;
+}
+
+}  // namespace wherry::plugins

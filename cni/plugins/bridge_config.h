@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "api/cni/result.h"
+#include "cni/netlink/mac.h"
+#include "cni/plugins/call.h"
+
+namespace wherry::plugins {
+
+// The bridge plugin's part of a network configuration; names and defaults are the reference plugin's.
+struct BridgeConfig {
+  std::string bridge = "cni0";
+  bool gateway = false;          // isGateway: the bridge gets the gateway's addresses, the host forwards
+  bool default_gateway = false;  // isDefaultGateway: and the container a default route; implies gateway
+  bool force_address = false;    // replace addresses of the bridge that are in the way
+  bool ip_masq = false;          // ipMasq: the container's addresses hide behind the host's outside their subnet
+  uint32_t mtu = 0;
+  bool hairpin = false, promiscuous = false, isolated = false;
+  bool detect_duplicates = false;            // enabledad
+  bool disable_container_interface = false;  // the container's end stays down; no addresses
+  std::optional<netlink::MacAddress> mac;    // of the container's end
+  std::string ipam_type;                     // empty: layer 2 only
+  cni::Dns dns;                              // set: goes before what IPAM says
+};
+
+// InvalidConfig (7) for what is wrong or contradicts itself; UnsupportedField (2) with key and value for options that we
+// know and do not have: to ignore one would give a container more reach than asked for.
+absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call);
+
+}  // namespace wherry::plugins

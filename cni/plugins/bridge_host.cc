@@ -1,0 +1,144 @@
+#include "cni/plugins/bridge_host.h"
+
+#include <net/if.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "api/cni/error.h"
+#include "cni/netlink/address.h"
+#include "cni/plugins/sysctl.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::plugins {
+namespace {
+
+using netlink::Batch;
+using netlink::Link;
+using netlink::Socket;
+
+constexpr unsigned kNameAttempts = 8;
+
+absl::StatusOr<Link> CreateBridge(Socket& host, const BridgeConfig& config) {
+  Batch batch;
+  Link link;
+  std::vector<absl::Status> each;
+  netlink::PutNewBridge(batch, config.bridge, netlink::RandomMac(), config.mtu);
+  netlink::PutGetLink(batch, config.bridge);
+  RETURN_IF_ERROR(host.Exchange(
+      batch, [&](size_t, const nlmsghdr* message) { link = netlink::ParseLink(message); }, &each));
+  if (!each[0].ok() && !sys::IsErrno(each[0], EEXIST)) return each[0];  // EEXIST: a parallel ADD was quicker
+  RETURN_IF_ERROR(each[1]);
+  return link;
+}
+
+bool InTheWay(const cni::IpPrefix& present, const cni::IpPrefix& wanted) {
+  if (present.address.size() != wanted.address.size()) return false;
+  return wanted.address.is_v4() || present.Contains(wanted.address) || wanted.Contains(present.address);
+}
+
+absl::Status MakeRoom(const Link& bridge, const std::vector<cni::IpPrefix>& present, const cni::IpPrefix& wanted,
+                      bool force, Batch* batch) {
+  for (const cni::IpPrefix& address : present) {
+    if (!InTheWay(address, wanted)) continue;
+    if (!force)
+      return cni::MakeError(cni::ErrorCode::kInvalidConfig,
+                            absl::StrCat("bridge ", bridge.name, " has the address ", address.ToString(), ", not ",
+                                         wanted.ToString(), "; forceAddress would replace it"));
+    netlink::PutDeleteAddress(*batch, bridge.index, address);
+  }
+  return absl::OkStatus();
+}
+
+// FNV-1a: names need spread, not secrecy.
+uint32_t Hash(absl::string_view text) {
+  uint32_t hash = 2166136261U;
+  for (char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619U;
+  return hash;
+}
+
+}  // namespace
+
+absl::StatusOr<Link> EnsureBridge(Socket& host, const BridgeConfig& config) {
+  absl::StatusOr<Link> link = netlink::GetLink(host, config.bridge);
+  if (!link.ok() && sys::IsErrno(link.status(), ENODEV)) link = CreateBridge(host, config);
+  RETURN_IF_ERROR(link.status());
+  if (link->kind != "bridge")
+    return cni::MakeError(cni::ErrorCode::kInvalidConfig,
+                          absl::StrCat("interface ", config.bridge, " exists and is not a bridge"));
+  const uint32_t wanted = IFF_UP | (config.promiscuous ? IFF_PROMISC : 0);
+  if ((link->flags & wanted) != wanted) {
+    Batch batch;
+    netlink::PutLinkFlags(batch, link->index, wanted);
+    RETURN_IF_ERROR(host.Exchange(batch));
+  }
+  if (link->accept_ra.value_or(0) != 0)
+    RETURN_IF_ERROR(EnsureSysctl(absl::StrCat("ipv6/conf/", config.bridge, "/accept_ra"), "0"));
+  return link;
+}
+
+absl::Status EnsureGateways(Socket& host, const Link& bridge, const std::vector<cni::IpPrefix>& gateways, bool force) {
+  ASSIGN_OR_RETURN(std::vector<cni::IpPrefix> present, netlink::GetAddresses(host, bridge.index));
+  Batch batch;
+  std::vector<absl::Status> each;
+  for (const cni::IpPrefix& gateway : gateways) {
+    if (std::find(present.begin(), present.end(), gateway) != present.end()) continue;
+    RETURN_IF_ERROR(MakeRoom(bridge, present, gateway, force, &batch));
+    netlink::PutNewAddress(batch, bridge.index, gateway, /*detect_duplicates=*/false);
+    present.push_back(gateway);
+  }
+  if (!batch.empty()) {
+    // Setting the MAC address it has pins it: a bridge made by others takes that of its lowest port otherwise, and the
+    // containers' neighbour entries for their gateway would go stale with each change.
+    netlink::PutLinkMac(batch, bridge.index, bridge.mac);
+    RETURN_IF_ERROR(host.Exchange(batch, nullptr, &each));
+    for (const absl::Status& status : each) {
+      // A parallel ADD may have added or deleted the same.
+      if (!sys::IsErrno(status, EEXIST) && !sys::IsErrno(status, EADDRNOTAVAIL)) RETURN_IF_ERROR(status);
+    }
+  }
+  for (const cni::IpPrefix& gateway : gateways)
+    RETURN_IF_ERROR(EnsureSysctl(gateway.address.is_v4() ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding", "1"));
+  return absl::OkStatus();
+}
+
+std::string HostVethName(const cni::Attachment& attachment, unsigned attempt) {
+  const uint32_t hash = Hash(absl::StrCat(attachment.container_id, "/", attachment.ifname, "/", attempt));
+  return absl::StrCat("veth", absl::Hex(hash, absl::kZeroPad8));
+}
+
+absl::StatusOr<Veth> MakeVeth(Socket& host, Socket& container, int netns, const cni::Attachment& attachment,
+                              const Link& bridge, const BridgeConfig& config) {
+  netlink::VethPair pair;
+  pair.host_mac = netlink::RandomMac();
+  pair.master = bridge.index;
+  pair.container_name = attachment.ifname;
+  pair.container_mac = config.mac.value_or(netlink::RandomMac());
+  pair.netns = netns;
+  pair.mtu = config.mtu;
+  absl::Status failure;
+  for (unsigned attempt = 0; attempt < kNameAttempts; ++attempt) {
+    pair.host_name = HostVethName(attachment, attempt);
+    Batch batch;
+    std::array<Link, 3> links;
+    std::vector<absl::Status> each;
+    netlink::PutNewVeth(batch, pair);
+    netlink::PutGetLink(batch, pair.host_name);
+    netlink::PutGetLink(batch, bridge.name);
+    RETURN_IF_ERROR(host.Exchange(
+        batch, [&](size_t index, const nlmsghdr* message) { links[index] = netlink::ParseLink(message); }, &each));
+    if (each[0].ok()) {
+      RETURN_IF_ERROR(each[1]);
+      RETURN_IF_ERROR(each[2]);
+      return Veth{links[1], links[2], netlink::PrintMac(pair.container_mac)};
+    }
+    failure = each[0];
+    if (!sys::IsErrno(failure, EEXIST)) return failure;
+    if (netlink::GetLink(container, attachment.ifname).ok())
+      return cni::MakeError(cni::ErrorCode::kInvalidEnvironment,
+                            absl::StrCat("CNI_IFNAME: the container has an interface ", attachment.ifname, " already"));
+  }
+  return failure;
+}
+
+}  // namespace wherry::plugins

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace wherry::plugins {
+
+// Writes net.* sysctl `name`, a path below /proc/sys/net of the namespace we are in ("ipv4/ip_forward"), unless it has the
+// value already: a write may take locks that a read does not, and works even where /proc/sys is read-only and right.
+absl::Status EnsureSysctl(const std::string& name, absl::string_view value);
+
+// The same, but OK when there is no such sysctl: a kernel without IPv6.
+absl::Status EnsureSysctlIfPresent(const std::string& name, absl::string_view value);
+
+}  // namespace wherry::plugins
