@@ -3,7 +3,7 @@
 #include "api/oci/digest.h"
 #include "api/oci/json.h"
 #include "api/oci/manifest.h"
-#include "runtime/sys/status.h"
+#include "api/oci/status_macros.h"
 
 namespace wherry::oci {
 namespace {
@@ -32,44 +32,44 @@ absl::Status GetSet(const json::Value& from, const char* key, std::vector<std::s
 }
 
 absl::Status ParseRunConfig(const json::Value& from, ImageConfig& out) {
-  RETURN_IF_ERROR(json::Get(from, "User", out.user));
-  RETURN_IF_ERROR(json::Get(from, "Env", out.env));
-  RETURN_IF_ERROR(json::Get(from, "Entrypoint", out.entrypoint));
-  RETURN_IF_ERROR(json::Get(from, "Cmd", out.cmd));
-  RETURN_IF_ERROR(json::Get(from, "WorkingDir", out.working_dir));
-  RETURN_IF_ERROR(json::Get(from, "StopSignal", out.stop_signal));
-  RETURN_IF_ERROR(json::Get(from, "Labels", out.labels));
-  RETURN_IF_ERROR(GetSet(from, "Volumes", out.volumes));
-  RETURN_IF_ERROR(CheckStrings(out.env, "Env"));
-  RETURN_IF_ERROR(CheckStrings(out.entrypoint, "Entrypoint"));
-  RETURN_IF_ERROR(CheckStrings(out.cmd, "Cmd"));
-  RETURN_IF_ERROR(CheckStrings(out.volumes, "Volumes"));
+  OCI_RETURN_IF_ERROR(json::Get(from, "User", out.user));
+  OCI_RETURN_IF_ERROR(json::Get(from, "Env", out.env));
+  OCI_RETURN_IF_ERROR(json::Get(from, "Entrypoint", out.entrypoint));
+  OCI_RETURN_IF_ERROR(json::Get(from, "Cmd", out.cmd));
+  OCI_RETURN_IF_ERROR(json::Get(from, "WorkingDir", out.working_dir));
+  OCI_RETURN_IF_ERROR(json::Get(from, "StopSignal", out.stop_signal));
+  OCI_RETURN_IF_ERROR(json::Get(from, "Labels", out.labels));
+  OCI_RETURN_IF_ERROR(GetSet(from, "Volumes", out.volumes));
+  OCI_RETURN_IF_ERROR(CheckStrings(out.env, "Env"));
+  OCI_RETURN_IF_ERROR(CheckStrings(out.entrypoint, "Entrypoint"));
+  OCI_RETURN_IF_ERROR(CheckStrings(out.cmd, "Cmd"));
+  OCI_RETURN_IF_ERROR(CheckStrings(out.volumes, "Volumes"));
   return CheckStrings({out.user, out.working_dir, out.stop_signal}, "User, WorkingDir or StopSignal");
 }
 
 }  // namespace
 
 absl::StatusOr<ImageConfig> ParseImageConfig(absl::string_view text) {
-  ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxConfigBytes));
+  OCI_ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxConfigBytes));
   if (!doc.is_object()) return absl::InvalidArgumentError("the image configuration is not an object");
   ImageConfig out;
-  RETURN_IF_ERROR(json::Get(doc, "architecture", out.architecture));
-  RETURN_IF_ERROR(json::Get(doc, "os", out.os));
-  RETURN_IF_ERROR(json::Get(doc, "variant", out.variant));
+  OCI_RETURN_IF_ERROR(json::Get(doc, "architecture", out.architecture));
+  OCI_RETURN_IF_ERROR(json::Get(doc, "os", out.os));
+  OCI_RETURN_IF_ERROR(json::Get(doc, "variant", out.variant));
   if (const json::Value* config = json::Find(doc, "config")) {
     if (!config->is_object()) return absl::InvalidArgumentError("\"config\" is not an object");
-    RETURN_IF_ERROR(ParseRunConfig(*config, out));
+    OCI_RETURN_IF_ERROR(ParseRunConfig(*config, out));
   }
   const json::Value* rootfs = json::Find(doc, "rootfs");
   if (rootfs == nullptr) return absl::InvalidArgumentError("the image configuration has no \"rootfs\"");
   std::string type;
-  RETURN_IF_ERROR(json::Get(*rootfs, "type", type));
+  OCI_RETURN_IF_ERROR(json::Get(*rootfs, "type", type));
   if (type != "layers")
     return absl::InvalidArgumentError(absl::StrCat("\"rootfs.type\" is \"", type, "\", not \"layers\""));
-  RETURN_IF_ERROR(json::Get(*rootfs, "diff_ids", out.diff_ids));
+  OCI_RETURN_IF_ERROR(json::Get(*rootfs, "diff_ids", out.diff_ids));
   if (out.diff_ids.size() > kMaxLayers)
     return absl::InvalidArgumentError(absl::StrCat("the image has ", out.diff_ids.size(), " layers"));
-  for (const std::string& id : out.diff_ids) RETURN_IF_ERROR_CTX(CheckDigest(id), "\"rootfs.diff_ids\"");
+  for (const std::string& id : out.diff_ids) OCI_RETURN_IF_ERROR(Within("\"rootfs.diff_ids\"", CheckDigest(id)));
   return out;
 }
 

@@ -1,6 +1,6 @@
 #include "api/oci/json.h"
 
-#include "runtime/sys/status.h"
+#include "api/oci/status_macros.h"
 
 namespace wherry::oci::json {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "api/oci/digest.h"
 #include "api/oci/json.h"
-#include "runtime/sys/status.h"
+#include "api/oci/status_macros.h"
 
 namespace wherry::oci {
 namespace {
@@ -35,18 +35,18 @@ bool IsManifestType(absl::string_view type) { return type == kOciManifest || typ
 absl::StatusOr<Descriptor> ParseDescriptor(const json::Value& v) {
   if (!v.is_object()) return absl::InvalidArgumentError("a descriptor is not an object");
   Descriptor d;
-  RETURN_IF_ERROR(json::Get(v, "mediaType", d.media_type));
-  RETURN_IF_ERROR(json::Get(v, "digest", d.digest));
-  RETURN_IF_ERROR(CheckDigest(d.digest));
-  RETURN_IF_ERROR(json::Get(v, "size", d.size));
-  RETURN_IF_ERROR(json::Get(v, "annotations", d.annotations));
+  OCI_RETURN_IF_ERROR(json::Get(v, "mediaType", d.media_type));
+  OCI_RETURN_IF_ERROR(json::Get(v, "digest", d.digest));
+  OCI_RETURN_IF_ERROR(CheckDigest(d.digest));
+  OCI_RETURN_IF_ERROR(json::Get(v, "size", d.size));
+  OCI_RETURN_IF_ERROR(json::Get(v, "annotations", d.annotations));
   if (d.size > INT64_MAX)
     return absl::InvalidArgumentError(absl::StrCat("the size of ", d.digest, " is absurd: ", d.size));
   if (const json::Value* p = json::Find(v, "platform")) {
     d.has_platform = true;
-    RETURN_IF_ERROR(json::Get(*p, "architecture", d.platform.architecture));
-    RETURN_IF_ERROR(json::Get(*p, "os", d.platform.os));
-    RETURN_IF_ERROR(json::Get(*p, "variant", d.platform.variant));
+    OCI_RETURN_IF_ERROR(json::Get(*p, "architecture", d.platform.architecture));
+    OCI_RETURN_IF_ERROR(json::Get(*p, "os", d.platform.os));
+    OCI_RETURN_IF_ERROR(json::Get(*p, "variant", d.platform.variant));
   }
   return d;
 }
@@ -60,7 +60,7 @@ absl::StatusOr<std::vector<Descriptor>> ParseDescriptors(const json::Value& doc,
     return absl::InvalidArgumentError(
         absl::StrCat("\"", key, "\" has ", list->size(), " entries; at most ", max, " are read"));
   for (const json::Value& item : *list) {
-    ASSIGN_OR_RETURN_CTX(Descriptor d, ParseDescriptor(item), absl::StrCat("\"", key, "\""));
+    OCI_ASSIGN_OR_RETURN_CTX(Descriptor d, ParseDescriptor(item), absl::StrCat("\"", key, "\""));
     out.push_back(std::move(d));
   }
   return out;
@@ -82,19 +82,19 @@ absl::StatusOr<Manifest> ParseManifest(const json::Value& doc) {
   Manifest m;
   const json::Value* config = json::Find(doc, "config");
   if (config == nullptr) return absl::InvalidArgumentError("the manifest names no config");
-  ASSIGN_OR_RETURN_CTX(m.config, ParseDescriptor(*config), "\"config\"");
+  OCI_ASSIGN_OR_RETURN_CTX(m.config, ParseDescriptor(*config), "\"config\"");
   if (!m.config.media_type.empty() && m.config.media_type != kOciConfig && m.config.media_type != kDockerConfig)
     return absl::InvalidArgumentError(
         absl::StrCat("this is an artifact of type \"", m.config.media_type, "\", not a container image"));
-  ASSIGN_OR_RETURN(m.layers, ParseDescriptors(doc, "layers", kMaxLayers));
-  for (const Descriptor& layer : m.layers) RETURN_IF_ERROR(CheckLayerType(layer));
+  OCI_ASSIGN_OR_RETURN(m.layers, ParseDescriptors(doc, "layers", kMaxLayers));
+  for (const Descriptor& layer : m.layers) OCI_RETURN_IF_ERROR(CheckLayerType(layer));
   return m;
 }
 
 // The kind a document says it is, once its own mediaType, the descriptor's and its members agree.
 absl::StatusOr<bool> SaysIndex(const json::Value& doc, absl::string_view expected) {
   std::string type;
-  RETURN_IF_ERROR(json::Get(doc, "mediaType", type));
+  OCI_RETURN_IF_ERROR(json::Get(doc, "mediaType", type));
   if (!type.empty() && !expected.empty() && type != expected)
     return absl::InvalidArgumentError(
         absl::StrCat("the document calls itself \"", type, "\", its descriptor \"", expected, "\""));
@@ -116,33 +116,33 @@ absl::StatusOr<bool> SaysIndex(const json::Value& doc, absl::string_view expecte
 
 absl::StatusOr<std::variant<Manifest, Index>> ParseManifestOrIndex(absl::string_view text,
                                                                    absl::string_view expected_media_type) {
-  ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxManifestBytes));
+  OCI_ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxManifestBytes));
   if (!doc.is_object()) return absl::InvalidArgumentError("the document is not an object");
   uint64_t schema = 0;
-  RETURN_IF_ERROR(json::Get(doc, "schemaVersion", schema));
+  OCI_RETURN_IF_ERROR(json::Get(doc, "schemaVersion", schema));
   if (schema == 1) return absl::UnimplementedError("Docker's schema 1 manifests are not read");
   if (schema != 2) return absl::InvalidArgumentError("\"schemaVersion\" is not 2");
-  ASSIGN_OR_RETURN(bool is_index, SaysIndex(doc, expected_media_type));
+  OCI_ASSIGN_OR_RETURN(bool is_index, SaysIndex(doc, expected_media_type));
   if (!is_index) {
-    ASSIGN_OR_RETURN(Manifest m, ParseManifest(doc));
+    OCI_ASSIGN_OR_RETURN(Manifest m, ParseManifest(doc));
     return std::variant<Manifest, Index>(std::move(m));
   }
   Index index;
-  ASSIGN_OR_RETURN(index.manifests, ParseDescriptors(doc, "manifests", kMaxIndexEntries));
+  OCI_ASSIGN_OR_RETURN(index.manifests, ParseDescriptors(doc, "manifests", kMaxIndexEntries));
   return std::variant<Manifest, Index>(std::move(index));
 }
 
 absl::StatusOr<std::vector<DockerSaveImage>> ParseDockerSaveManifest(absl::string_view text) {
-  ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxManifestBytes));
+  OCI_ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxManifestBytes));
   if (!doc.is_array()) return absl::InvalidArgumentError("manifest.json is not a list");
   if (doc.size() > kMaxIndexEntries)
     return absl::InvalidArgumentError(absl::StrCat("manifest.json has ", doc.size(), " entries"));
   std::vector<DockerSaveImage> out;
   for (const json::Value& item : doc) {
     DockerSaveImage image;
-    RETURN_IF_ERROR(json::Get(item, "Config", image.config));
-    RETURN_IF_ERROR(json::Get(item, "RepoTags", image.repo_tags));
-    RETURN_IF_ERROR(json::Get(item, "Layers", image.layers));
+    OCI_RETURN_IF_ERROR(json::Get(item, "Config", image.config));
+    OCI_RETURN_IF_ERROR(json::Get(item, "RepoTags", image.repo_tags));
+    OCI_RETURN_IF_ERROR(json::Get(item, "Layers", image.layers));
     if (image.config.empty()) return absl::InvalidArgumentError("manifest.json names no Config");
     if (image.layers.size() > kMaxLayers)
       return absl::InvalidArgumentError(absl::StrCat("manifest.json names ", image.layers.size(), " layers"));

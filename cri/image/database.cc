@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   ASSIGN_OR_RETURN(sys::UniqueFd made, sys::OpenAt(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   sqlite3* raw = nullptr;
   const int rc = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
-  std::unique_ptr<Database> db(new Database(raw));
+  auto db = std::make_unique<Database>(raw);
   if (rc != SQLITE_OK) return Failed(raw, absl::StrCat("open \"", path, "\""));
   RETURN_IF_ERROR(db->Prepare());
   return db;

@@ -25,6 +25,7 @@ class Database {
  public:
   // Opens or makes the file (0600). FailedPrecondition when a newer program has written it.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
+  explicit Database(sqlite3* db) : db_(db) {}  // takes it over
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -35,7 +36,6 @@ class Database {
   absl::Status Commit(const Change& change);
 
  private:
-  explicit Database(sqlite3* db) : db_(db) {}
   absl::Status Exec(const char* sql);
   absl::Status Prepare();
   absl::Status Put(const char* sql, const std::string& id, const std::string& record);
