@@ -225,6 +225,10 @@ class Tree final : public LayerTree {
     if ((entry.uid != 0 || entry.gid != 0) &&
         ::fchownat(at.dir, at.name(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0)
       return sys::Errno("fchownat");
+    // What was just made under this name in a private directory is no symbolic link here, so that chmod cannot follow one.
+    if (entry.type != EntryType::kSymlink && (entry.mode & kSpecialBits) != 0 &&
+        ::fchmodat(at.dir, at.name(), entry.mode, 0) != 0)
+      return sys::Errno("fchmodat");
     const timespec times[2] = {{0, UTIME_OMIT}, entry.mtime};
     if (::utimensat(at.dir, at.name(), times, AT_SYMLINK_NOFOLLOW) != 0) return sys::Errno("utimensat");
     return absl::OkStatus();
