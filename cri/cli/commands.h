@@ -1,0 +1,65 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cri/cli/client.h"
+#include "runtime/sys/unique_fd.h"
+
+// The verbs of the command line, one file each. A verb prints its result to stdout and returns the exit code; an error is
+// the caller's to print.
+namespace wherry::cli {
+
+enum class Output { kTable, kJson };
+
+struct RunOptions {
+  std::string image{};
+  std::vector<std::string> command{};  // replaces the image's arguments
+  std::string name{};                  // of pod and container; "" = made up
+  std::string network = "pod";         // "pod" or "host"
+  std::string memory{}, cpus{};        // as ParseBytes and ParseCpus take them; "" = no limit
+  int64_t pids_limit = 0;              // 0 = none
+  std::vector<std::string> env{};      // "NAME=VALUE", or "NAME" for the caller's own value
+  std::vector<std::string> volumes{};  // "HOST:CONTAINER" or "HOST:CONTAINER:ro"
+  std::string workdir{}, user{};       // user: "UID", "UID:GID" or a name
+  std::string cgroup_parent{};
+  bool remove = true;
+  bool detach = false;
+};
+
+absl::StatusOr<int> Run(Client& client, const RunOptions& options);
+absl::StatusOr<int> ImportImages(Client& client, const std::vector<std::string>& files, const std::string& reference);
+absl::StatusOr<int> ListImages(Client& client, Output output);
+absl::StatusOr<int> RemoveImages(Client& client, const std::vector<std::string>& images);
+absl::StatusOr<int> ListContainers(Client& client, bool all, Output output);
+absl::StatusOr<int> ListPods(Client& client, Output output);
+// Returns the command's exit code. `timeout_seconds` 0 = none.
+absl::StatusOr<int> Exec(Client& client, const std::string& container, const std::vector<std::string>& command,
+                         int64_t timeout_seconds);
+
+struct LogsOptions {
+  std::string container;
+  bool follow = false, timestamps = false;
+  int tail = -1;  // lines; -1 = all
+};
+absl::StatusOr<int> Logs(Client& client, const LogsOptions& options);
+absl::StatusOr<int> Stop(Client& client, const std::vector<std::string>& names, int64_t timeout_seconds);
+// With `force` also what runs; without, that is FailedPrecondition.
+absl::StatusOr<int> Remove(Client& client, const std::vector<std::string>& names, bool force);
+// `config` is wherryd's configuration file, for the CNI directories; it may be missing. Returns 1 when wherry cannot work here.
+absl::StatusOr<int> Doctor(Client& client, const std::string& config);
+
+// Prints a container's log until the container has ended, and then the rest. A byte of `signals` (a signalfd, or invalid) stops the
+// container: the first with 10 s of grace, the second at once. Returns its exit code.
+absl::StatusOr<int> FollowUntilExit(Client& client, const std::string& container_id, const LogsOptions& options,
+                                    int signals);
+
+// What `run` notes on a pod, so that `rm` can take the log directory away with it.
+inline constexpr char kLogDirAnnotation[] = "wherry.run/log-directory";
+inline constexpr char kLogRoot[] = "/var/log/wherry";
+// Removes `dir` if it is a directory that `run` made.
+absl::Status RemoveLogDir(const std::string& dir);
+
+}  // namespace wherry::cli

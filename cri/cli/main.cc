@@ -1,0 +1,203 @@
+// The command line itself: which verbs and flags there are, and how errors leave. Exit codes: a command's own for run and exec; 125
+// when wherry could not run it; 1 for every other error; CLI11's for a wrong usage.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+
+#include "cri/cli/commands.h"
+#include "cri/cli/format.h"
+
+namespace wherry::cli {
+namespace {
+
+constexpr char kDefaultEndpoint[] = "unix:///run/wherry/wherry.sock";
+constexpr int kCouldNotRun = 125;
+
+using Verb = std::function<absl::StatusOr<int>(Client&)>;
+
+struct Invocation {
+  std::string endpoint = kDefaultEndpoint;
+  std::vector<std::string> command;  // of run and exec
+  Verb verb;
+  int error_code = 1;
+};
+
+std::shared_ptr<std::string> AddOutput(CLI::App* app) {
+  auto format = std::make_shared<std::string>("table");
+  app->add_option("-o,--output", *format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  return format;
+}
+
+Output ToOutput(const std::string& format) { return format == "json" ? Output::kJson : Output::kTable; }
+
+void AddImage(CLI::App& app, Invocation& out) {
+  auto* image = app.add_subcommand("image", "Images: import, list, remove")->require_subcommand(1);
+
+  auto* import =
+      image->add_subcommand("import", "Add the images of OCI or docker-save archives (tar, plain or gzip'ed)");
+  auto files = std::make_shared<std::vector<std::string>>();
+  auto reference = std::make_shared<std::string>();
+  import->add_option("FILE", *files, "Archives on this host")->required()->check(CLI::ExistingFile);
+  import->add_option("--name", *reference, "Name to give instead of the archive's own (archives with one image)");
+  import->callback([=, &out] { out.verb = [=](Client& client) { return ImportImages(client, *files, *reference);
+};
+}  // namespace
+);
+
+auto* ls = image->add_subcommand("ls", "List images");
+auto format = AddOutput(ls);
+ls->callback([=, &out] { out.verb = [=](Client& client) { return ListImages(client, ToOutput(*format)); }; });
+
+auto* rm = image->add_subcommand("rm", "Remove images, with all their names");
+auto images = std::make_shared<std::vector<std::string>>();
+rm->add_option("IMAGE", *images, "Name or id")->required();
+rm->callback([=, &out] { out.verb = [=](Client& client) { return RemoveImages(client, *images); }; });
+}  // namespace wherry::cli
+
+// Where a command for a container begins in argv, for the verbs that have one: behind their first positional, dashes and all.
+// Cut off before CLI11 sees it, which would look for flags of ours in it. `argc` for all else.
+int CommandBegin(CLI::App& app, int argc, char** argv) {
+  CLI::App* verb = nullptr;
+  bool expects_value = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (std::exchange(expects_value, false)) continue;
+    if (word.size() > 1 && word[0] == '-') {
+      const std::string name = word[1] == '-' ? word.substr(0, word.find('=')) : word.substr(0, 2);
+      const CLI::Option* option = verb != nullptr ? verb->get_option_no_throw(name) : nullptr;
+      if (option == nullptr) option = app.get_option_no_throw(name);
+      expects_value = option != nullptr && option->get_items_expected_max() > 0 && name == word;
+    } else if (verb != nullptr) {
+      return i + 1;
+    } else if (word == "run" || word == "exec") {
+      verb = app.get_subcommand(word);
+    } else {
+      return argc;
+    }
+  }
+  return argc;
+}
+
+void AddRun(CLI::App& app, Invocation& out) {
+  auto* run = app.add_subcommand(
+      "run", "Run a command in a new pod, print its output, remove the pod:\nwherry run [OPTIONS] IMAGE [CMD...]");
+  auto o = std::make_shared<RunOptions>();
+  run->add_option("IMAGE", o->image, "Name or id of an image")->required();
+  run->add_option("--name", o->name, "Name of the pod and the container");
+  run->add_option("--network", o->network, "pod or host")->check(CLI::IsMember({"pod", "host"}))->capture_default_str();
+  run->add_option("-m,--memory", o->memory, "Limit, e.g. 64m or 1.5g; no swap beyond it");
+  run->add_option("--cpus", o->cpus, "Limit, e.g. 0.5");
+  run->add_option("--pids-limit", o->pids_limit, "Limit of processes and threads");
+  run->add_option("-e,--env", o->env, "NAME=VALUE, or NAME to pass the caller's value on")->allow_extra_args(false);
+  run->add_option("-v,--volume", o->volumes, "HOST:CONTAINER or HOST:CONTAINER:ro")->allow_extra_args(false);
+  run->add_option("-w,--workdir", o->workdir, "Working directory");
+  run->add_option("-u,--user", o->user, "UID, UID:GID or a name of the image");
+  run->add_option("--cgroup-parent", o->cgroup_parent, "Cgroup that the pod's is made in; wherryd's own by default");
+  run->add_flag("--rm,!--no-rm", o->remove, "Remove the pod at the end (the default)");
+  run->add_flag("-d,--detach", o->detach, "Print the container's id and leave it running");
+  run->callback([=, &out] {
+    out.error_code = kCouldNotRun;
+    o->command = out.command;
+    out.verb = [=](Client& client) { return Run(client, *o); };
+  });
+}
+
+void AddLists(CLI::App& app, Invocation& out) {
+  auto* ps = app.add_subcommand("ps", "List containers");
+  auto all = std::make_shared<bool>(false);
+  auto format = AddOutput(ps);
+  ps->add_flag("-a,--all", *all, "Also those that do not run");
+  ps->callback(
+      [=, &out] { out.verb = [=](Client& client) { return ListContainers(client, *all, ToOutput(*format)); }; });
+
+  auto* pods = app.add_subcommand("pods", "List pods");
+  auto pod_format = AddOutput(pods);
+  pods->callback([=, &out] { out.verb = [=](Client& client) { return ListPods(client, ToOutput(*pod_format)); }; });
+}
+
+void AddExec(CLI::App& app, Invocation& out) {
+  auto* exec = app.add_subcommand(
+      "exec", "Run a command in a running container, without a terminal:\nwherry exec [OPTIONS] CONTAINER CMD...");
+  auto container = std::make_shared<std::string>();
+  auto timeout = std::make_shared<int64_t>(0);
+  exec->add_option("CONTAINER", *container, "Name, POD/NAME or the beginning of an id")->required();
+  exec->add_option("--timeout", *timeout, "Seconds until it is killed; 0 = never")->capture_default_str();
+  exec->callback([=, &out] {
+    if (out.command.empty()) throw CLI::RequiredError("CMD");
+    out.error_code = kCouldNotRun;
+    out.verb = [=, &out](Client& client) { return Exec(client, *container, out.command, *timeout); };
+  });
+}
+
+void AddLogs(CLI::App& app, Invocation& out) {
+  auto* logs = app.add_subcommand("logs", "Print what a container has written");
+  auto o = std::make_shared<LogsOptions>();
+  logs->add_option("CONTAINER", o->container, "Name, POD/NAME or the beginning of an id")->required();
+  logs->add_flag("-f,--follow", o->follow, "Go on until the container has ended");
+  logs->add_flag("-t,--timestamps", o->timestamps, "With the time of each line");
+  logs->add_option("--tail", o->tail, "Only the last lines")->check(CLI::Range(0, 1 << 30));
+  logs->callback([=, &out] { out.verb = [=](Client& client) { return Logs(client, *o); }; });
+}
+
+void AddEnds(CLI::App& app, Invocation& out) {
+  auto* stop = app.add_subcommand("stop", "Stop containers or pods");
+  auto names = std::make_shared<std::vector<std::string>>();
+  auto timeout = std::make_shared<int64_t>(10);
+  stop->add_option("NAME", *names, "Names, or beginnings of ids")->required();
+  stop->add_option("-t,--timeout", *timeout, "Seconds until a container is killed")->capture_default_str();
+  stop->callback([=, &out] { out.verb = [=](Client& client) { return Stop(client, *names, *timeout); }; });
+
+  auto* rm = app.add_subcommand("rm", "Remove containers or pods");
+  auto rm_names = std::make_shared<std::vector<std::string>>();
+  auto force = std::make_shared<bool>(false);
+  rm->add_option("NAME", *rm_names, "Names, or beginnings of ids")->required();
+  rm->add_flag("-f,--force", *force, "Also what is running");
+  rm->callback([=, &out] { out.verb = [=](Client& client) { return Remove(client, *rm_names, *force); }; });
+}
+
+void AddDoctor(CLI::App& app, Invocation& out) {
+  auto* doctor = app.add_subcommand("doctor", "Say what this host has and lacks");
+  auto config = std::make_shared<std::string>("/etc/wherry/config.toml");
+  doctor->add_option("--config", *config, "wherryd's configuration")->capture_default_str();
+  doctor->callback([=, &out] { out.verb = [=](Client& client) { return Doctor(client, *config); }; });
+}
+
+int Main(int argc, char** argv) {
+  Invocation invocation;
+  CLI::App app("wherry: pods, containers and images of this node, through the container runtime interface (CRI)",
+               "wherry");
+  app.set_version_flag("--version", "wherry " WHERRY_VERSION);
+  app.add_option("--endpoint", invocation.endpoint, "Socket of the runtime")
+      ->envname("CONTAINER_RUNTIME_ENDPOINT")
+      ->capture_default_str();
+  app.require_subcommand(1);
+  app.fallthrough();
+  AddRun(app, invocation);
+  AddLists(app, invocation);
+  AddExec(app, invocation);
+  AddLogs(app, invocation);
+  AddEnds(app, invocation);
+  AddImage(app, invocation);
+  AddDoctor(app, invocation);
+  const int begin = CommandBegin(app, argc, argv);
+  invocation.command.assign(argv + begin, argv + argc);
+  if (!invocation.command.empty() && invocation.command.front() == "--")
+    invocation.command.erase(invocation.command.begin());
+  CLI11_PARSE(app, begin, argv);
+
+  auto client = Client::Create(invocation.endpoint);
+  absl::StatusOr<int> code = client.ok() ? invocation.verb(**client) : client.status();
+  std::cout.flush();
+  if (code.ok()) return *code;
+  std::cerr << "wherry: " << ErrorLine(code.status()) << "\n";
+  return invocation.error_code;
+}
+
+}  // namespace
+}  // namespace wherry::cli
+
+int main(int argc, char** argv) { return wherry::cli::Main(argc, argv); }
