@@ -27,6 +27,7 @@ target_include_directories(wherry_flags INTERFACE ${CMAKE_SOURCE_DIR} ${WHERRY_G
 target_compile_definitions(wherry_flags INTERFACE _GNU_SOURCE WHERRY_VERSION="${PROJECT_VERSION}")
 target_compile_options(wherry_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough -Werror
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # false alarms of GCC 12 about std::string (PR 105651)
   -fstack-protector-strong -ffunction-sections -fdata-sections $<$<CONFIG:Debug>:-g1>)
 target_link_options(wherry_flags INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now)
 if(WHERRY_SANITIZE)
