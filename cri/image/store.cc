@@ -186,10 +186,8 @@ absl::StatusOr<Images> Store::ImportInto(const std::string& name, sys::UniqueFd 
   absl::Status status = outcome.status();
   if (status.ok()) writer_.Run([&] { status = Publish(*outcome, staging.get()); });
   catalog_.Unpin(pinned);
-  if (!status.ok()) {
-    CollectLater();  // layers may have lost their last need while they were pinned
-    return status;
-  }
+  CollectLater();  // layers may have lost their last other need while they were pinned
+  RETURN_IF_ERROR(status);
   Images images;
   for (const pb::PlannedImage& image : outcome->plan.images())
     if (auto found = catalog_.Find(image.id()); found.ok()) images.push_back(*found);

@@ -23,10 +23,22 @@ absl::StatusOr<sys::UniqueFd> MakeDir(int at, const std::string& name) {
   return sys::OpenAt(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
-absl::Status Lock(int fd, int operation) {
+// A record lock: unlike flock(2)'s it belongs to the process alone. A child that wherryd has just made and that has not come to its
+// exec yet would keep an flock, and the next wherryd would take it for this one.
+absl::Status LockForProcess(int fd, const std::string& path) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (::fcntl(fd, F_SETLK, &lock) == 0) return absl::OkStatus();
+  if (errno == EACCES || errno == EAGAIN)
+    return absl::FailedPreconditionError(absl::StrCat("another wherryd uses \"", path, "\""));
+  return sys::Errno(absl::StrCat("fcntl F_SETLK \"", path, "/lock\""));
+}
+
+absl::Status WaitForFlock(int fd) {
   int rc = 0;
   do {
-    rc = ::flock(fd, operation);
+    rc = ::flock(fd, LOCK_EX);
   } while (rc != 0 && errno == EINTR);
   return rc == 0 ? absl::OkStatus() : sys::Errno("flock");
 }
@@ -46,12 +58,9 @@ absl::StatusOr<StoreDirs> StoreDirs::Open(const std::string& root) {
   ASSIGN_OR_RETURN(dirs.top_, MakeDir(base.get(), "images"));
   const int top = dirs.top_.get();
   ASSIGN_OR_RETURN(dirs.lock_, sys::OpenAt(top, "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-  if (absl::Status st = Lock(dirs.lock_.get(), LOCK_EX | LOCK_NB); sys::IsErrno(st, EWOULDBLOCK))
-    return absl::FailedPreconditionError(absl::StrCat("another wherryd uses \"", dirs.path_, "\""));
-  else if (!st.ok())
-    return sys::Annotate(st, dirs.path_ + "/lock");
+  RETURN_IF_ERROR(LockForProcess(dirs.lock_.get(), dirs.path_));
   ASSIGN_OR_RETURN(dirs.pull_lock_, sys::OpenAt(top, "pull.lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
-  RETURN_IF_ERROR_CTX(Lock(dirs.pull_lock_.get(), LOCK_EX), dirs.path_ + "/pull.lock");
+  RETURN_IF_ERROR_CTX(WaitForFlock(dirs.pull_lock_.get()), dirs.path_ + "/pull.lock");
   ASSIGN_OR_RETURN(dirs.layers_, MakeDir(top, "layers"));
   ASSIGN_OR_RETURN(dirs.staging_, MakeDir(top, "staging"));
   RETURN_IF_ERROR_CTX(RemoveContents(dirs.staging()), dirs.path_ + "/staging");

@@ -10,7 +10,7 @@
 // The store's directories: <root>/images/{layers,staging}, and who may use them.
 //   layers/<name>    published layers; overlayfs lowerdirs
 //   staging/<id>     one for each running import, and what is about to be deleted
-//   lock             flock(2) of the running wherryd
+//   lock             record lock of the running wherryd
 //   pull.lock        flock(2) shared with its wherry-pull processes, which may outlive a killed wherryd for a moment
 namespace wherry::image {
 
