@@ -75,8 +75,9 @@ absl::StatusOr<ConfigList> ParseConfigList(absl::string_view text) {
   Fields fields(*document, "");
   fields.Each("plugins", [&](const nlohmann::json& item, const std::string& path) {
     absl::StatusOr<PluginConfig> plugin = ReadPlugin(item, path);
-    if (plugin.ok()) out.plugins.push_back(*std::move(plugin));
-    return plugin.status();
+    if (!plugin.ok()) return plugin.status();
+    out.plugins.push_back(*std::move(plugin));
+    return absl::OkStatus();
   });
   if (!fields.status().ok()) return fields.status();
   if (out.plugins.empty()) return Invalid("plugins: the list has no plugin");

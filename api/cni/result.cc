@@ -121,8 +121,9 @@ absl::StatusOr<Result> ReadResult(const nlohmann::json& document, absl::string_v
   });
   fields.Object("dns", [&](const auto& object, const auto& path) {
     absl::StatusOr<Dns> dns = ReadDns(object, path);
-    if (dns.ok()) out.dns = *std::move(dns);
-    return dns.status();
+    if (!dns.ok()) return dns.status();
+    out.dns = *std::move(dns);
+    return absl::OkStatus();
   });
   if (!fields.status().ok()) return fields.status();
   return out;

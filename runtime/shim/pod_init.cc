@@ -70,7 +70,7 @@ absl::Status Confine(const v1::Cgroup& cgroup) {
     siginfo_t info{};
     const int signal = ::sigwaitinfo(&mask, &info);
     if (signal == SIGTERM && info.si_pid == 0) ::_exit(0);
-    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {  // NOLINT: PID 1 reaps whoever comes
     }
   }
 }
