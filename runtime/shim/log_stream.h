@@ -43,7 +43,7 @@ class LogArena final : private Poller::Handler {
   void Use();
   const Pages& in() const { return in_; }
   const Pages& out() const { return out_; }
-  static constexpr size_t kRead = 256 << 10;  // bytes taken from a pipe at once
+  static constexpr size_t kRead = 128 << 10;  // bytes taken from a pipe at once
 
  private:
   explicit LogArena(Poller& poller) : poller_(poller) {}

@@ -30,8 +30,8 @@ absl::StatusOr<std::map<std::string, std::string>> CheckedSysctls(const v1::Setu
   std::map<std::string, std::string> values;
   if (own.net) {
     // As containerd and CRI-O: inside its own network a container may bind port 80 and ping without capabilities.
-    values["net/ipv4/ip_unprivileged_port_start"] = "0";
-    values["net/ipv4/ping_group_range"] = "0 2147483647";
+    values.emplace("net/ipv4/ip_unprivileged_port_start", "0");
+    values.emplace("net/ipv4/ping_group_range", "0 2147483647");
   }
   for (const auto& [name, value] : request.sysctls()) {
     ASSIGN_OR_RETURN(std::string path, SysctlPath(name, value, own));
