@@ -1,0 +1,116 @@
+#include "cni/plugins/call.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "api/cni/error.h"
+#include "cni/plugins/bridge_config.h"
+#include "gtest/gtest.h"
+#include "runtime/sys/unique_fd.h"
+
+namespace wherry::plugins {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+absl::StatusOr<Call> Read(const Variables& variables, const std::string& input) {
+  sys::UniqueFd fd(memfd_create("input", MFD_CLOEXEC));
+  EXPECT_EQ(write(fd.get(), input.data(), input.size()), static_cast<ssize_t>(input.size()));
+  EXPECT_EQ(lseek(fd.get(), 0, SEEK_SET), 0);
+  return ReadCall(
+      [&](const char* name) {
+        auto found = variables.find(name);
+        return found == variables.end() ? nullptr : found->second.c_str();
+      },
+      fd.get());
+}
+
+Variables Add() {
+  return {{"CNI_COMMAND", "ADD"}, {"CNI_CONTAINERID", "c1"}, {"CNI_NETNS", "/run/netns/a"}, {"CNI_IFNAME", "eth0"}};
+}
+
+uint32_t Code(Variables variables, const std::string& input = R"({"cniVersion": "1.0.0", "name": "n"})") {
+  absl::StatusOr<Call> call = Read(variables, input);
+  return call.ok() ? 0 : cni::ToError(call.status()).code;
+}
+
+Variables With(Variables variables, const std::string& name, const std::string& value) {
+  variables[name] = value;
+  return variables;
+}
+
+TEST(Call, ChecksTheEnvironment) {
+  EXPECT_EQ(Code(Add()), 0U);
+  EXPECT_EQ(Code({}), 4U);
+  EXPECT_EQ(Code(With(Add(), "CNI_COMMAND", "add")), 4U);
+  for (const char* id : {"", "../x", "-a", "a/b", "a b"}) EXPECT_EQ(Code(With(Add(), "CNI_CONTAINERID", id)), 4U) << id;
+  for (const char* name : {"", ".", "..", "a/b", "a:b", "a b", "sixteen-charactr"})
+    EXPECT_EQ(Code(With(Add(), "CNI_IFNAME", name)), 4U) << name;
+  EXPECT_EQ(Code(With(Add(), "CNI_NETNS", "")), 4U);
+  EXPECT_EQ(Code(With(With(Add(), "CNI_NETNS", ""), "CNI_COMMAND", "DEL")), 0U);
+}
+
+TEST(Call, SaysWhichVariablesAreWrong) {
+  absl::StatusOr<Call> call = Read({{"CNI_COMMAND", "ADD"}, {"CNI_CONTAINERID", "c1"}}, "{}");
+  EXPECT_NE(call.status().message().find("CNI_IFNAME, CNI_NETNS"), absl::string_view::npos) << call.status();
+}
+
+TEST(Call, ChecksTheDocument) {
+  EXPECT_EQ(Code(Add(), ""), 6U);
+  EXPECT_EQ(Code(Add(), "nonsense"), 6U);
+  EXPECT_EQ(Code(Add(), R"({"cniVersion": "1.0.0"})"), 7U);
+  EXPECT_EQ(Code(Add(), R"({"cniVersion": "1.0.0", "name": "../n"})"), 7U);
+  EXPECT_EQ(Code(Add(), R"({"cniVersion": "0.2.0", "name": "n"})"), 1U);
+  EXPECT_EQ(Code(Add(), R"({"name": "n"})"), 1U);
+  EXPECT_EQ(Code(Add(), R"({"cniVersion": "2.0.0", "name": "n"})"), 1U);
+}
+
+TEST(Call, CommandsBelongToVersions) {
+  const auto code = [](const char* command, const char* version) {
+    return Code(With(Add(), "CNI_COMMAND", command), absl::StrCat(R"({"name": "n", "cniVersion": ")", version, "\"}"));
+  };
+  EXPECT_EQ(code("CHECK", "0.3.1"), 1U);
+  EXPECT_EQ(code("CHECK", "0.4.0"), 0U);
+  EXPECT_EQ(code("GC", "1.0.0"), 1U);
+  EXPECT_EQ(code("GC", "1.1.0"), 0U);
+  EXPECT_EQ(code("STATUS", "1.0.0"), 1U);
+}
+
+TEST(Arguments, UnknownOnesNeedPermission) {
+  EXPECT_TRUE(ParseArguments("").ok());
+  EXPECT_EQ(ParseArguments("IP=10.1.0.5")->ip.ToString(), "10.1.0.5");
+  EXPECT_EQ(cni::ToError(ParseArguments("K8S_POD_NAME=a").status()).code, 4U);
+  EXPECT_TRUE(ParseArguments("IgnoreUnknown=1;K8S_POD_NAME=a;K8S_POD_UID=b").ok());
+  EXPECT_TRUE(ParseArguments("K8S_POD_NAME=a;IgnoreUnknown=true").ok());
+  EXPECT_EQ(cni::ToError(ParseArguments("IP=x").status()).code, 4U);
+}
+
+uint32_t BridgeCode(const std::string& more) {
+  absl::StatusOr<Call> call = Read(Add(), R"({"cniVersion": "1.0.0", "name": "n", )" + more + "}");
+  EXPECT_TRUE(call.ok()) << call.status();
+  absl::StatusOr<BridgeConfig> config = ReadBridgeConfig(*call);
+  return config.ok() ? 0 : cni::ToError(config.status()).code;
+}
+
+TEST(BridgeConfig, RefusesWhatItWouldHaveToIgnore) {
+  EXPECT_EQ(BridgeCode(R"("vlan": 5)"), 2U);
+  EXPECT_EQ(BridgeCode(R"("vlanTrunk": [{"id": 5}])"), 2U);
+  EXPECT_EQ(BridgeCode(R"("macspoofchk": true)"), 2U);
+  EXPECT_EQ(BridgeCode(R"("macspoofchk": false, "vlan": 0, "unheard": "of")"), 0U);
+}
+
+TEST(BridgeConfig, RefusesContradictionsAndNonsense) {
+  EXPECT_EQ(BridgeCode(R"("hairpinMode": true, "promiscMode": true)"), 7U);
+  EXPECT_EQ(BridgeCode(R"("ipam": {"type": "../host-local"})"), 7U);
+  EXPECT_EQ(BridgeCode(R"("bridge": "a/b")"), 7U);
+  EXPECT_EQ(BridgeCode(R"("bridge": "much-too-long-name")"), 7U);
+  EXPECT_EQ(BridgeCode(R"("mtu": 70000)"), 7U);
+  EXPECT_EQ(BridgeCode(R"("mtu": -1)"), 7U);
+  EXPECT_EQ(BridgeCode(R"("isGateway": "yes")"), 7U);
+  EXPECT_EQ(BridgeCode(R"("runtimeConfig": {"mac": "01:00:00:00:00:01"})"), 7U);
+}
+
+}  // namespace
+}  // namespace wherry::plugins
