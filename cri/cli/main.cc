@@ -58,6 +58,20 @@ rm->add_option("IMAGE", *images, "Name or id")->required();
 rm->callback([=, &out] { out.verb = [=](Client& client) { return RemoveImages(client, *images); }; });
 }  // namespace wherry::cli
 
+// Whether the word after `word`, a flag or several short ones in one, is its value.
+bool ExpectsValue(const CLI::App& app, const CLI::App* verb, const std::string& word) {
+  const auto takes_value = [&](const std::string& name) {
+    const CLI::Option* option = verb != nullptr ? verb->get_option_no_throw(name) : nullptr;
+    if (option == nullptr) option = app.get_option_no_throw(name);
+    return option != nullptr && option->get_items_expected_max() > 0;
+  };
+  if (word[1] == '-') return takes_value(word);  // "--flag=value" is no option's name
+  for (size_t i = 1; i < word.size(); ++i) {
+    if (takes_value({'-', word[i]})) return i + 1 == word.size();  // the rest of the word is the value, if there is one
+  }
+  return false;
+}
+
 // Where a command for a container begins in argv, for the verbs that have one: behind their first positional, dashes and all.
 // Cut off before CLI11 sees it, which would look for flags of ours in it. `argc` for all else.
 int CommandBegin(CLI::App& app, int argc, char** argv) {
@@ -67,10 +81,7 @@ int CommandBegin(CLI::App& app, int argc, char** argv) {
     const std::string word = argv[i];
     if (std::exchange(expects_value, false)) continue;
     if (word.size() > 1 && word[0] == '-') {
-      const std::string name = word[1] == '-' ? word.substr(0, word.find('=')) : word.substr(0, 2);
-      const CLI::Option* option = verb != nullptr ? verb->get_option_no_throw(name) : nullptr;
-      if (option == nullptr) option = app.get_option_no_throw(name);
-      expects_value = option != nullptr && option->get_items_expected_max() > 0 && name == word;
+      expects_value = ExpectsValue(app, verb, word);
     } else if (verb != nullptr) {
       return i + 1;
     } else if (word == "run" || word == "exec") {

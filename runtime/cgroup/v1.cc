@@ -326,6 +326,11 @@ class V1 : public Cgroups {
     AddBlkio(Dir("blkio", path), r, out);
     for (const auto& [file, value] : r.unified) {
       if (IsV1Behaviour(file, value)) continue;
+      // The one file that is the same on v1, and CRI's only way to ask for this limit.
+      if (const std::string pids = Dir("pids", path); file == kPidsMax && !pids.empty()) {
+        out.push_back(UnifiedSetting(pids, file, value));
+        continue;
+      }
       const std::string controller = file.substr(0, file.find('.'));
       if (layout_.unified.empty() || !Mount(controller == "io" ? "blkio" : controller).empty())
         return Refuse(absl::StrCat("unified[\"", file, "\"]"), value,

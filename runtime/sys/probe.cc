@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -104,8 +103,11 @@ std::string KernelRelease() {
 }
 
 bool ReleaseIsAtLeast(const std::string& release, int major, int minor) {
+  // "6.1.0-18-amd64" splits into 6, 1, and the rest.
+  const std::vector<absl::string_view> parts = absl::StrSplit(release, absl::ByAnyChar(".-+"));
   int found_major = 0, found_minor = 0;
-  if (std::sscanf(release.c_str(), "%d.%d", &found_major, &found_minor) != 2) return false;
+  if (parts.size() < 2 || !absl::SimpleAtoi(parts[0], &found_major) || !absl::SimpleAtoi(parts[1], &found_minor))
+    return false;
   return found_major != major ? found_major > major : found_minor >= minor;
 }
 

@@ -44,9 +44,10 @@ TEST_F(CgroupTest, AProcessInItIsAnErrorThatNamesIt) {
 
 TEST_F(CgroupTest, ManyCanBeMadeAndRemovedAtOnce) {
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::vector<absl::Status> results(8);
   for (int t = 0; t < 8; ++t) {
-    threads.emplace_back([this, t, &results] {  // NOLINT(performance-inefficient-vector-operation)
+    threads.emplace_back([this, t, &results] {
       for (int i = 0; i < 10 && results[t].ok(); ++i) {
         const std::string path = base + "/shared/" + std::to_string(t) + "-" + std::to_string(i);
         results[t].Update(cgroups->Create(path));
@@ -64,8 +65,8 @@ TEST_F(CgroupTest, CountersMoveWithWhatRuns) {
   ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
   Child child = Run(base + "/a", [&ready] {
     constexpr size_t kSize = 16 << 20;
-    auto memory = std::make_unique<volatile char[]>(kSize);
-    for (size_t i = 0; i < kSize; i += 4096) memory[i] = 1;
+    const std::vector<char> memory(kSize, 1);
+    if (memory.back() != 1) return 1;
     return ::write(ready[1], "x", 1) == 1 ? Sleep() : 1;
   });
   char byte;

@@ -68,5 +68,22 @@ TEST_F(V1OnlyTest, ASettingOfV2IsRefusedUnlessItChangesNothing) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("unified[\"memory.oom.group\"] 1"));
 }
 
+TEST_F(V1OnlyTest, PidsMaxIsTheSameOnBoth) {
+  Resources r;
+  r.unified = {{"pids.max", "3"}};
+  ASSERT_TRUE(cgroups->Apply(base, r).ok());
+  Child child = Run(base, [] {
+    int made = 0;
+    while (made < 10) {
+      const pid_t pid = ::fork();
+      if (pid == 0) return Sleep();
+      if (pid < 0) break;
+      ++made;
+    }
+    return made;
+  });
+  EXPECT_EQ(WEXITSTATUS(child.Wait()), 2);
+}
+
 }  // namespace
 }  // namespace wherry::cgroup
