@@ -16,7 +16,7 @@ namespace wherry::cni {
 
 struct Interface {
   std::string name{}, mac{};
-  uint32_t mtu = 0;     // 0: not said
+  uint32_t mtu = 0;       // 0: not said
   std::string sandbox{};  // CNI_NETNS, or empty on the host
   std::string socket_path{}, pci_id{};
 };
