@@ -33,6 +33,7 @@ struct Launch {
   sys::UniqueFd outcome;
   // With a tty: receives the pty master before the outcome (SCM_RIGHTS on this socket); otherwise invalid.
   sys::UniqueFd tty_socket;
+  sys::UniqueFd report;  // what the child has to say by then; ReadOutcome's business
 };
 
 // How a launch ended: the program runs, or the named step failed (and the child has exited or is about to).

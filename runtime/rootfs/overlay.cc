@@ -1,0 +1,147 @@
+// The container's root file system: the image's layers, read-only, under a writable directory of its own.
+//
+// index and metacopy are off: both let files in the upper directory stand for others, which helps nobody here and has to
+// be trusted. "volatile" (Linux 5.10) is on: without it the end of each container would sync the whole disk below, and
+// what a container's writable layer holds is of no use after a power loss, because the container is gone with it.
+//
+// A layer's path is at most 255 bytes in fsconfig, and a list of layers in mount(2) at most a page. lowerdir+ (Linux 6.8)
+// takes one layer a call, so that their number does not matter; before, a short list is one string, and a longer one goes
+// through mount(2), with paths relative to the directory that the layers have in common.
+#include "runtime/rootfs/overlay.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "runtime/sys/mount.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::rootfs {
+namespace {
+
+constexpr size_t kMaxString = 255;
+constexpr size_t kMaxPage = 4095;
+
+absl::Status Check(const shim::v1::Rootfs& rootfs) {
+  if (rootfs.lowerdirs().empty()) return absl::InvalidArgumentError("the root file system has no layer");
+  if (rootfs.upperdir().empty() || rootfs.workdir().empty())
+    return absl::InvalidArgumentError("the root file system has no upper or work directory");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<sys::FsContext> OpenContext() {
+  ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("overlay"));
+  RETURN_IF_ERROR(fs.Set("source", "overlay"));
+  return fs;
+}
+
+absl::StatusOr<sys::UniqueFd> Finish(const sys::FsContext& fs, const shim::v1::Rootfs& rootfs) {
+  RETURN_IF_ERROR(fs.Set("upperdir", rootfs.upperdir()));
+  RETURN_IF_ERROR(fs.Set("workdir", rootfs.workdir()));
+  RETURN_IF_ERROR(fs.Set("index", "off"));
+  RETURN_IF_ERROR(fs.Set("metacopy", "off"));
+  RETURN_IF_ERROR(fs.SetFlag("volatile"));
+  return fs.Mount(0);
+}
+
+absl::StatusOr<sys::UniqueFd> LayerByLayer(const shim::v1::Rootfs& rootfs) {
+  ASSIGN_OR_RETURN(sys::FsContext fs, OpenContext());
+  for (const std::string& layer : rootfs.lowerdirs()) RETURN_IF_ERROR(fs.Set("lowerdir+", layer));
+  return Finish(fs, rootfs);
+}
+
+// In a list ':' separates and '\' escapes.
+std::string JoinLayers(const std::vector<std::string>& layers) {
+  return absl::StrJoin(layers, ":", [](std::string* out, const std::string& layer) {
+    absl::StrAppend(out, absl::StrReplaceAll(layer, {{"\\", "\\\\"}, {":", "\\:"}}));
+  });
+}
+
+absl::StatusOr<sys::UniqueFd> OneString(const shim::v1::Rootfs& rootfs) {
+  ASSIGN_OR_RETURN(sys::FsContext fs, OpenContext());
+  RETURN_IF_ERROR(fs.Set("lowerdir", JoinLayers({rootfs.lowerdirs().begin(), rootfs.lowerdirs().end()})));
+  return Finish(fs, rootfs);
+}
+
+// The directory that all paths have in common, "/" at least; without a slash at its end.
+std::string CommonDirectory(const std::vector<std::string>& paths) {
+  std::string common = paths[0].substr(0, paths[0].rfind('/'));
+  for (const std::string& path : paths) {
+    while (path.compare(0, common.size() + 1, common + "/") != 0) common.resize(common.rfind('/'));
+  }
+  return common;
+}
+
+// In mount(2)'s options ',' separates as well.
+std::string EscapeOption(const std::string& text) { return absl::StrReplaceAll(text, {{"\\", "\\\\"}, {",", "\\,"}}); }
+
+// On the upper directory: mount(2) needs a place, and in this namespace nobody else looks at that one.
+absl::Status MountWithOptions(const shim::v1::Rootfs& rootfs) {
+  std::vector<std::string> paths(rootfs.lowerdirs().begin(), rootfs.lowerdirs().end());
+  paths.push_back(rootfs.upperdir());
+  paths.push_back(rootfs.workdir());
+  for (const std::string& path : paths) {
+    if (path[0] != '/') return absl::InvalidArgumentError(absl::StrCat("layer \"", path, "\" is not absolute"));
+  }
+  const std::string common = CommonDirectory(paths);
+  for (std::string& path : paths) path.erase(0, common.size() + 1);
+  const std::string work = paths.back();
+  paths.pop_back();
+  const std::string upper = paths.back();
+  paths.pop_back();
+  const std::string options =
+      absl::StrCat("lowerdir=", EscapeOption(JoinLayers(paths)), ",upperdir=", EscapeOption(upper),
+                   ",workdir=", EscapeOption(work), ",index=off,metacopy=off,volatile");
+  if (options.size() > kMaxPage)
+    return absl::InvalidArgumentError(absl::StrCat(rootfs.lowerdirs_size(), " layers need ", options.size(),
+                                                   " bytes of mount options; before Linux 6.8 there are 4095"));
+  if (::chdir(common.empty() ? "/" : common.c_str()) != 0) return sys::Errno(absl::StrCat("chdir \"", common, "\""));
+  const int result = ::mount("overlay", rootfs.upperdir().c_str(), "overlay", 0, options.c_str());
+  const int err = errno;
+  if (::chdir("/") != 0) return sys::Errno("chdir \"/\"");
+  if (result != 0) return sys::Errno(absl::StrCat("mount overlay ", options), err);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<sys::UniqueFd> OptionPage(const shim::v1::Rootfs& rootfs) {
+  RETURN_IF_ERROR(MountWithOptions(rootfs));
+  auto mount = sys::CloneMount(AT_FDCWD, rootfs.upperdir(), false);
+  if (::umount2(rootfs.upperdir().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && mount.ok())
+    return sys::Errno("umount of the attached overlay");
+  return mount;
+}
+
+OverlayWay ShortWay(const shim::v1::Rootfs& rootfs) {
+  const std::string list = JoinLayers({rootfs.lowerdirs().begin(), rootfs.lowerdirs().end()});
+  const size_t longest = std::max({list.size(), rootfs.upperdir().size(), rootfs.workdir().size()});
+  return longest <= kMaxString ? OverlayWay::kOneString : OverlayWay::kOptionPage;
+}
+
+bool FitsLayerByLayer(const shim::v1::Rootfs& rootfs) {
+  size_t longest = std::max(rootfs.upperdir().size(), rootfs.workdir().size());
+  for (const std::string& layer : rootfs.lowerdirs()) longest = std::max(longest, layer.size());
+  return longest <= kMaxString;
+}
+
+}  // namespace
+
+absl::StatusOr<sys::UniqueFd> MountOverlay(const shim::v1::Rootfs& rootfs, OverlayWay way) {
+  RETURN_IF_ERROR(Check(rootfs));
+  if (way == OverlayWay::kAuto && FitsLayerByLayer(rootfs)) {
+    auto mount = LayerByLayer(rootfs);
+    // EINVAL is also what a kernel without lowerdir+ answers; if it was another reason, the older way says so too.
+    if (mount.ok() || !sys::IsErrno(mount.status(), EINVAL)) return mount;
+  }
+  if (way == OverlayWay::kAuto) way = ShortWay(rootfs);
+  if (way == OverlayWay::kLayerByLayer) return LayerByLayer(rootfs);
+  return way == OverlayWay::kOneString ? OneString(rootfs) : OptionPage(rootfs);
+}
+
+}  // namespace wherry::rootfs

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "api/shim/v1/shim.pb.h"
+#include "runtime/rootfs/pty.h"
+#include "runtime/sys/unique_fd.h"
+
+// The file system tree of a container, assembled by its init in a mount namespace of its own.
+namespace wherry::rootfs {
+
+// What comes from the pod and the host.
+struct Surroundings {
+  const sys::UniqueFd& shm;            // see process::PodContext
+  const sys::UniqueFd& shm_namespace;  //
+  const sys::UniqueFd& procfs;         // the host's, verified (sys::OpenProcfs)
+};
+
+struct Root {
+  sys::UniqueFd directory;  // the container's "/"
+  std::optional<Pty> pty;   // with process.tty
+};
+
+// Builds the tree. The caller has a mount namespace of its own, a copy of the host's, and is in the container's PID, IPC,
+// network and cgroup namespaces. It still sees the host's tree at "/".
+absl::StatusOr<Root> Assemble(const shim::v1::StartContainerRequest& request, const Surroundings& around);
+
+// Makes the tree the caller's root and lets go of the host's.
+absl::Status Enter(const Root& root);
+
+}  // namespace wherry::rootfs
