@@ -5,6 +5,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace wherry::shim {
@@ -41,7 +42,7 @@ void FormatPrefix(int64_t realtime_ns, StreamName stream, char tag, char* out) {
   Digits(static_cast<uint64_t>(of_day / 60 % 60), 2, out + 14);
   Digits(static_cast<uint64_t>(of_day % 60), 2, out + 17);
   Digits(static_cast<uint64_t>(realtime_ns % 1000000000), 9, out + 20);
-  if (stream == StreamName::kStderr) memcpy(out + 31, "stderr", 6);
+  if (stream == StreamName::kStderr) std::copy_n("stderr", 6, out + 31);
   out[38] = tag;
 }
 

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 // A pod's sysctls: which may be set, and how they are written.
