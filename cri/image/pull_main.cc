@@ -8,8 +8,11 @@
 #include <cstring>
 #include <thread>
 
+#include "cri/image/channel.h"
 #include "cri/image/import_worker.h"
 #include "cri/image/pull_process.h"
+#include "cri/image/sandbox.h"
+#include "runtime/sys/status.h"
 
 namespace {
 
@@ -33,8 +36,12 @@ int main(int argc, char** argv) {
     (void)std::fputs("wherry-pull is started by wherryd, for one image at a time\n", stderr);
     return 2;
   }
-  DieWith(image::kControlFd);
-  absl::Status status =
-      image::RunImport(image::kControlFd, sys::UniqueFd(image::kArchiveFd), sys::UniqueFd(image::kStagingFd));
+  absl::Status status = image::EnterSandbox(image::kStagingFd);
+  if (status.ok()) {
+    DieWith(image::kControlFd);
+    status = image::RunImport(image::kControlFd, sys::UniqueFd(image::kArchiveFd), sys::UniqueFd(image::kStagingFd));
+  } else {
+    status = image::Send(image::kControlFd, image::FailureMessage(sys::Annotate(status, "wherry-pull's sandbox")));
+  }
   return status.ok() ? 0 : 1;
 }

@@ -33,20 +33,6 @@ class CrashTest : public StoreTest {
     return image;
   }
 
-  // The wherry-pull processes that were started by this process or a child of it, by their command line and this store's staging
-  // directory as descriptor 5.
-  std::vector<pid_t> Pulls() {
-    std::vector<pid_t> pids;
-    for (const std::string& name : Entries("/proc")) {
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      std::error_code ignored;
-      const std::string staging = std::filesystem::read_symlink("/proc/" + name + "/fd/6", ignored).string();
-      if (Read("/proc/" + name + "/comm") == "wherry-pull\n" && staging == root_ + "/images/pull.lock")
-        pids.push_back(std::stoi(name));
-    }
-    return pids;
-  }
-
   void ExpectNothingLeft() {
     EXPECT_THAT(store_->List(), IsEmpty());
     EXPECT_THAT(LeftInStaging(), IsEmpty());

@@ -76,6 +76,19 @@ class StoreTest : public ::testing::Test {
   }
   std::vector<std::string> Layers() { return Entries(root_ + "/images/layers"); }
 
+  // The wherry-pull processes of this store, known by its lock, which they hold as descriptor 6.
+  std::vector<pid_t> Pulls() {
+    std::vector<pid_t> pids;
+    for (const std::string& name : Entries("/proc")) {
+      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+      std::error_code ignored;
+      const std::string lock = std::filesystem::read_symlink("/proc/" + name + "/fd/6", ignored).string();
+      if (Read("/proc/" + name + "/comm") == "wherry-pull\n" && lock == root_ + "/images/pull.lock")
+        pids.push_back(std::stoi(name));
+    }
+    return pids;
+  }
+
   static struct stat Stat(const std::string& path) {
     struct stat st {};
     EXPECT_EQ(::lstat(path.c_str(), &st), 0) << path;

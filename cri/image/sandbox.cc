@@ -1,0 +1,152 @@
+// wherry-pull has to be root: layers contain files of any owner, device nodes and attributes in trusted.* and security.*. What it need
+// not have is everything else that root can do. Four layers, each of which holds without the others:
+//   namespaces    its own network (empty), IPC and UTS namespace; not a mount namespace, whose copies of the host's mounts would
+//                 keep volumes busy that the kubelet unmounts during a pull
+//   root          the staging directory is all of its file system (chroot into it; no directory outside is open any more)
+//   capabilities  those below; CAP_SYS_ADMIN is among them only because trusted.overlay.opaque needs it
+//   seccomp       what could make use of CAP_SYS_ADMIN (mounts, namespaces, bpf, modules, keys …), of CAP_SYS_CHROOT, of other
+//                 processes or of sockets fails with EPERM; a deny list, because libarchive, OpenSSL, glibc's allocator and threads
+//                 make different calls on every version
+// no_new_privs and limits on memory come on top; the memory bound is what stops a tar header that describes a million holes.
+#include "cri/image/sandbox.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include "cri/image/pull_process.h"
+#include "runtime/sys/file.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::image {
+namespace {
+
+constexpr std::array<cap_value_t, 7> kKept = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,   CAP_FSETID,
+                                              CAP_MKNOD, CAP_SETFCAP,      CAP_SYS_ADMIN};
+
+constexpr rlim_t kMaxMemory = rlim_t{4} << 30;
+
+constexpr std::array<int, 46> kDenied = {
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(fork),
+    SCMP_SYS(vfork),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(pidfd_open),
+    SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(fsconfig),
+    SCMP_SYS(fspick),
+    SCMP_SYS(mount_setattr),
+    SCMP_SYS(setns),
+    SCMP_SYS(unshare),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(reboot),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(socket),
+    SCMP_SYS(socketpair),
+    SCMP_SYS(bind),
+    SCMP_SYS(connect),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname),
+    SCMP_SYS(quotactl),
+};
+
+absl::Status Limit(int resource, rlim_t value) {
+  struct rlimit limit {};
+  if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) return sys::Errno("getrlimit");
+  limit.rlim_max = std::min(limit.rlim_max, value);
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) return sys::Errno("setrlimit");
+  return absl::OkStatus();
+}
+
+absl::Status SetLimits() {
+  RETURN_IF_ERROR(Limit(RLIMIT_CORE, 0));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their shadow memory is address space
+  RETURN_IF_ERROR(Limit(RLIMIT_AS, kMaxMemory));
+#endif
+  return Limit(RLIMIT_NOFILE, 65536);
+}
+
+absl::Status EnterRoot(int staging) {
+  if (::unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return sys::Errno("unshare");
+  if (::fchdir(staging) != 0) return sys::Errno("fchdir to the staging directory");
+  if (::chroot(".") != 0) return sys::Errno("chroot to the staging directory");
+  return absl::OkStatus();
+}
+
+// The bounding set first, which takes CAP_SETPCAP; then the sets themselves.
+absl::Status DropCapabilities() {
+  for (cap_value_t cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {
+    const bool kept = std::find(kKept.begin(), kKept.end(), cap) != kKept.end();
+    if (!kept && ::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) return sys::Errno("prctl PR_CAPBSET_DROP");
+  }
+  std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> caps(::cap_init(), ::cap_free);
+  if (caps == nullptr) return sys::Errno("cap_init");
+  const int count = static_cast<int>(kKept.size());
+  if (::cap_set_flag(caps.get(), CAP_PERMITTED, count, kKept.data(), CAP_SET) != 0 ||
+      ::cap_set_flag(caps.get(), CAP_EFFECTIVE, count, kKept.data(), CAP_SET) != 0 || ::cap_set_proc(caps.get()) != 0)
+    return sys::Errno("cap_set_proc");
+  return absl::OkStatus();
+}
+
+absl::Status FilterCalls() {
+  std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(::seccomp_init(SCMP_ACT_ALLOW), ::seccomp_release);
+  if (filter == nullptr) return absl::InternalError("seccomp_init failed");
+  for (int call : kDenied)
+    if (int rc = ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0); rc != 0)
+      return sys::Errno("seccomp_rule_add", -rc);
+  if (int rc = ::seccomp_load(filter.get()); rc != 0) return sys::Errno("seccomp_load", -rc);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status EnterSandbox(int staging) {
+  // wherryd opens everything with O_CLOEXEC; this is for what a library in it may have forgotten.
+  if (::syscall(SYS_close_range, kLockFd + 1, ~0U, 0) != 0) return sys::Errno("close_range");
+  // The kernel may kill this before it kills a container, whatever wherryd's own score is.
+  (void)sys::WriteFileAt(AT_FDCWD, "/proc/self/oom_score_adj", "0").ok();
+  RETURN_IF_ERROR(SetLimits());
+  RETURN_IF_ERROR(EnterRoot(staging));
+  RETURN_IF_ERROR(DropCapabilities());
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::Errno("prctl PR_SET_NO_NEW_PRIVS");
+  return FilterCalls();
+}
+
+}  // namespace wherry::image
