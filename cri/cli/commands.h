@@ -29,7 +29,11 @@ struct RunOptions {
   bool detach = false;
 };
 
-absl::StatusOr<int> Run(Client& client, const RunOptions& options);
+// SIGINT and SIGTERM as a descriptor instead of the end of this process. Before the first Client exists: threads inherit the
+// mask, and gRPC starts some.
+absl::StatusOr<sys::UniqueFd> TakeStopSignals();
+// `signals` as FollowUntilExit takes it.
+absl::StatusOr<int> Run(Client& client, const RunOptions& options, int signals);
 absl::StatusOr<int> ImportImages(Client& client, const std::vector<std::string>& files, const std::string& reference);
 absl::StatusOr<int> ListImages(Client& client, Output output);
 absl::StatusOr<int> RemoveImages(Client& client, const std::vector<std::string>& images);

@@ -68,14 +68,19 @@ absl::StatusOr<std::vector<Row>> Rows(Client& client, bool all) {
   if (!all) request.mutable_filter()->mutable_state()->set_state(cri::CONTAINER_RUNNING);
   ASSIGN_OR_RETURN(auto containers, client.Get<cri::ListContainersResponse>(request));
   ASSIGN_OR_RETURN(auto pods, client.Get<cri::ListPodSandboxResponse>(cri::ListPodSandboxRequest()));
-  std::map<std::string, std::string> names, ips;
+  ASSIGN_OR_RETURN(auto images, client.Get<cri::ListImagesResponse>(cri::ListImagesRequest()));
+  std::map<std::string, std::string> names, ips, tags;
+  for (const auto& image : images.images()) {
+    if (!image.repo_tags().empty()) tags[image.id()] = image.repo_tags(0);
+  }
   for (const auto& pod : pods.items()) names[pod.id()] = pod.metadata().name();
   std::vector<Row> rows;
   for (const auto& c : containers.containers()) {
     const std::string& pod = c.pod_sandbox_id();
     if (!ips.count(pod)) ips[pod] = PodIp(client, pod);
-    const std::string image =
-        c.image().user_specified_image().empty() ? c.image().image() : c.image().user_specified_image();
+    // The name that was asked for, else one that the image has now, else its id.
+    std::string image = c.image().user_specified_image();
+    if (image.empty()) image = tags.count(c.image().image()) ? tags[c.image().image()] : c.image().image();
     Row row{c.id(),   c.metadata().name(), names[pod], StateName(cri::ContainerState_Name(c.state())), image,
             ips[pod], c.created_at(),      0};
     if (c.state() == cri::CONTAINER_EXITED) AddExit(client, row);

@@ -20,6 +20,8 @@ using Verb = std::function<absl::StatusOr<int>(Client&)>;
 struct Invocation {
   std::string endpoint = kDefaultEndpoint;
   std::vector<std::string> command;  // of run and exec
+  bool takes_signals = false;        // the verb stops a container instead of dying of SIGINT
+  sys::UniqueFd signals;
   Verb verb;
   int error_code = 1;
 };
@@ -113,7 +115,8 @@ void AddRun(CLI::App& app, Invocation& out) {
   run->callback([=, &out] {
     out.error_code = kCouldNotRun;
     o->command = out.command;
-    out.verb = [=](Client& client) { return Run(client, *o); };
+    out.takes_signals = !o->detach;
+    out.verb = [=, &out](Client& client) { return Run(client, *o, out.signals.get()); };
   });
 }
 
@@ -177,6 +180,11 @@ void AddDoctor(CLI::App& app, Invocation& out) {
   doctor->callback([=, &out] { out.verb = [=](Client& client) { return Doctor(client, *config); }; });
 }
 
+int Fail(const absl::Status& status, int code) {
+  std::cerr << "wherry: " << ErrorLine(status) << "\n";
+  return code;
+}
+
 int Main(int argc, char** argv) {
   Invocation invocation;
   CLI::App app("wherry: pods, containers and images of this node, through the container runtime interface (CRI)",
@@ -200,12 +208,15 @@ int Main(int argc, char** argv) {
     invocation.command.erase(invocation.command.begin());
   CLI11_PARSE(app, begin, argv);
 
+  if (invocation.takes_signals) {
+    auto signals = TakeStopSignals();
+    if (!signals.ok()) return Fail(signals.status(), invocation.error_code);
+    invocation.signals = std::move(*signals);
+  }
   auto client = Client::Create(invocation.endpoint);
   absl::StatusOr<int> code = client.ok() ? invocation.verb(**client) : client.status();
   std::cout.flush();
-  if (code.ok()) return *code;
-  std::cerr << "wherry: " << ErrorLine(code.status()) << "\n";
-  return invocation.error_code;
+  return code.ok() ? *code : Fail(code.status(), invocation.error_code);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@
 namespace wherry::cli {
 namespace {
 
-// Runs what was pushed, last first, unless dismissed. Failures are told, for nobody is left to handle them.
+// Runs what was pushed, last first, unless dismissed. Steps hold what they need by value: they run after later variables died. Failures are told, for nobody is left to handle them.
 class Undo {
  public:
   ~Undo() {
@@ -81,8 +81,9 @@ absl::Status RemovePod(Client& client, const std::string& id) {
   return client.Get<cri::RemovePodSandboxResponse>(remove).status();
 }
 
-// SIGINT and SIGTERM as a descriptor. Blocked before gRPC starts its threads, so that these inherit the mask.
-absl::StatusOr<sys::UniqueFd> StopSignals() {
+}  // namespace
+
+absl::StatusOr<sys::UniqueFd> TakeStopSignals() {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGINT);
@@ -93,10 +94,7 @@ absl::StatusOr<sys::UniqueFd> StopSignals() {
   return fd;
 }
 
-}  // namespace
-
-absl::StatusOr<int> Run(Client& client, const RunOptions& options) {
-  ASSIGN_OR_RETURN(sys::UniqueFd signals, StopSignals());
+absl::StatusOr<int> Run(Client& client, const RunOptions& options, int signals) {
   RunConfig config;
   const std::string uid = RandomHex(), name = options.name.empty() ? "run-" + uid.substr(0, 8) : options.name;
   const std::string log_dir = absl::StrCat(kLogRoot, "/", name, "_", uid);
@@ -106,11 +104,11 @@ absl::StatusOr<int> Run(Client& client, const RunOptions& options) {
 
   Undo undo;
   RETURN_IF_ERROR(MakeLogDir(log_dir));
-  undo.Push([&] { return RemoveLogDir(log_dir); });
+  undo.Push([log_dir] { return RemoveLogDir(log_dir); });
   cri::RunPodSandboxRequest run;
   *run.mutable_config() = *config.pod;
   ASSIGN_OR_RETURN_CTX(auto pod, client.Get<cri::RunPodSandboxResponse>(run, absl::Minutes(4)), "pod");
-  undo.Push([&] { return RemovePod(client, pod.pod_sandbox_id()); });
+  undo.Push([&client, id = pod.pod_sandbox_id()] { return RemovePod(client, id); });
 
   cri::CreateContainerRequest create;
   create.set_pod_sandbox_id(pod.pod_sandbox_id());
@@ -126,7 +124,7 @@ absl::StatusOr<int> Run(Client& client, const RunOptions& options) {
     std::cout << container.container_id() << "\n";
     return 0;
   }
-  ASSIGN_OR_RETURN(int code, FollowUntilExit(client, container.container_id(), {}, signals.get()));
+  ASSIGN_OR_RETURN(int code, FollowUntilExit(client, container.container_id(), {}, signals));
   if (!options.remove) undo.Dismiss();
   return code;
 }

@@ -33,6 +33,22 @@ std::string Describe(const Candidate& c) {
   return absl::StrCat(KindName(c), " ", ShortId(c.id), " (", c.full_name, ")");
 }
 
+// The only pod among `found`, if all others are containers of it: `wherry run --name web` makes a container web in a pod web, and
+// who then stops or removes web means both.
+const Candidate* PodOfAll(const Matches& found) {
+  const Candidate* pod = nullptr;
+  for (const Candidate* c : found) {
+    if (c->kind != Candidate::Kind::kPod) continue;
+    if (pod != nullptr) return nullptr;
+    pod = c;
+  }
+  if (pod == nullptr) return nullptr;
+  for (const Candidate* c : found) {
+    if (c != pod && !absl::StartsWith(c->full_name, absl::StrCat(pod->name, "/"))) return nullptr;
+  }
+  return pod;
+}
+
 }  // namespace
 
 absl::StatusOr<Candidate> Choose(const std::vector<Candidate>& candidates, absl::string_view word) {
@@ -50,6 +66,7 @@ absl::StatusOr<Candidate> Choose(const std::vector<Candidate>& candidates, absl:
     if (running.size() == 1) found = running;
   }
   if (found.size() == 1) return *found.front();
+  if (const Candidate* pod = PodOfAll(found)) return *pod;
   return absl::FailedPreconditionError(absl::StrCat(
       "\"", word, "\" may be ",
       absl::StrJoin(found, " or ", [](std::string* out, const Candidate* c) { out->append(Describe(*c)); })));

@@ -19,7 +19,7 @@ struct Candidate {
 };
 
 // The candidate whose id is `word`, or else the only one whose name or full name is, or else whose id begins with it. Among several of
-// the same name the only running one wins. NotFound, or FailedPrecondition with the list when it is still ambiguous.
+// the same name the only running one wins, and a pod over its own containers. NotFound, or FailedPrecondition with the list when it is still ambiguous.
 absl::StatusOr<Candidate> Choose(const std::vector<Candidate>& candidates, absl::string_view word);
 
 // All containers, and with `pods` all pods, of the runtime.

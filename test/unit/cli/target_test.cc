@@ -33,6 +33,15 @@ TEST(ChooseTest, DoubtIsAnErrorThatListsTheChoice) {
   EXPECT_EQ(Choose(kAll, "aa").status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST(ChooseTest, APodIsMeantBeforeItsOwnContainers) {
+  const std::vector<Candidate> all = {{Kind::kContainer, "1", "web", "web/web", true},
+                                      {Kind::kPod, "2", "web", "default/web", true}};
+  EXPECT_EQ(Choose(all, "web")->id, "2");
+  std::vector<Candidate> other = all;
+  other.push_back({Kind::kContainer, "3", "web", "db/web", true});
+  EXPECT_FALSE(Choose(other, "web").ok());
+}
+
 TEST(ChooseTest, NothingIsNotFound) {
   EXPECT_EQ(Choose(kAll, "zz").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Choose(kAll, "").status().code(), absl::StatusCode::kInvalidArgument);
