@@ -43,6 +43,29 @@ sys::UniqueFd NewShm() {
   return *context->Mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
+std::string DirectoryOf(pid_t pod) { return "/tmp/wherry-process-test-" + std::to_string(pod); }
+std::string CgroupOf(pid_t pod) { return "/wherry-process-test-" + std::to_string(pod); }
+
+// After the pod's process: its containers die with it, so what is left is busy for a moment at most.
+void Clean(pid_t pod) {
+  std::vector<std::string> cgroups = {kCgroups + CgroupOf(pod)};
+  for (const auto& entry : fs::directory_iterator(kCgroups)) cgroups.push_back(entry.path().string() + CgroupOf(pod));
+  for (const std::string& cgroup : cgroups) {
+    while (::rmdir(cgroup.c_str()) != 0 && errno == EBUSY) (void)::sched_yield();
+  }
+  std::error_code ignored;
+  fs::remove_all(DirectoryOf(pod), ignored);
+}
+
+// The overlay is volatile: an upper directory serves once.
+void Renew(const shim::v1::Rootfs& rootfs) {
+  if (!fs::exists(rootfs.workdir() + "/work")) return;
+  for (const std::string& dir : {rootfs.upperdir(), rootfs.workdir()}) {
+    fs::remove_all(dir);
+    fs::create_directory(dir);
+  }
+}
+
 // A mount namespace with the tmpfs as its root, held by a descriptor only.
 sys::UniqueFd NamespaceOf(const sys::UniqueFd& tmpfs) {
   auto [ready, said] = Pipe();
@@ -72,9 +95,7 @@ sys::UniqueFd NamespaceOf(const sys::UniqueFd& tmpfs) {
 }  // namespace
 
 Pod::Pod(bool shm_in_namespace) {
-  char name[] = "/tmp/wherry-process-XXXXXX";
-  if (::mkdtemp(name) == nullptr) abort();
-  directory_ = name;
+  directory_ = DirectoryOf(::getpid());
   MakeLayer();
   MakeCgroups();
   if (shm_in_namespace) {
@@ -82,13 +103,6 @@ Pod::Pod(bool shm_in_namespace) {
   } else {
     context_.shm = NewShm();
   }
-}
-
-Pod::~Pod() {
-  for (const std::string& dir : cgroup_.v1_dirs()) (void)::rmdir(dir.c_str());
-  (void)::rmdir(cgroup_.unified_dir().c_str());
-  std::error_code ignored;
-  fs::remove_all(directory_, ignored);
 }
 
 void Pod::MakeLayer() const {
@@ -104,7 +118,7 @@ void Pod::MakeLayer() const {
 }
 
 void Pod::MakeCgroups() {
-  const std::string name = "/wherry-process-test-" + std::to_string(::getpid());
+  const std::string name = CgroupOf(::getpid());
   for (const auto& entry : fs::directory_iterator(kCgroups)) {
     if (!entry.is_directory() || entry.is_symlink()) continue;
     const std::string dir = entry.path().string() + name;
@@ -191,7 +205,8 @@ Ended Pod::Finish(absl::StatusOr<Launch> launch, int output) {
   return ended;
 }
 
-Ended Pod::Run(const shim::v1::StartContainerRequest& request) {
+Ended Pod::Run(const shim::v1::StartContainerRequest& request, std::optional<pid_t> target) {
+  Renew(request.rootfs());
   auto [read, write] = Pipe();
   Stdio stdio;
   if (!request.process().tty()) {
@@ -200,7 +215,7 @@ Ended Pod::Run(const shim::v1::StartContainerRequest& request) {
     stdio.err = std::move(write);
   }
   write.reset();
-  auto launch = StartContainer(request, context_, std::nullopt, std::move(stdio));
+  auto launch = StartContainer(request, context_, target, std::move(stdio));
   return Finish(std::move(launch), read.get());
 }
 
@@ -237,6 +252,10 @@ void Pod::End(Launch& launch) {
   launch.pid = -1;
 }
 
+void Pod::SharePidNamespaceOf(const Launch& init) {
+  context_.pid_namespace = *sys::OpenAt(AT_FDCWD, "/proc/" + std::to_string(init.pid) + "/ns/pid", O_RDONLY);
+}
+
 void InPod(const std::function<void()>& body) {
   (void)fflush(nullptr);
   const pid_t child = ::fork();
@@ -251,6 +270,7 @@ void InPod(const std::function<void()>& body) {
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
+  Clean(child);
   EXPECT_EQ(status, 0) << "failed in the pod's process, see above";
 }
 

@@ -3,11 +3,16 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <memory>
+#include <optional>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "api/shim/v1/shim.pb.h"
 #include "runtime/process/process.h"
+#include "runtime/sys/file.h"
 
 // A stand-in for the shim: a forked, single-threaded process with network, IPC, UTS and mount namespaces of its own, a
 // cgroup of its own in each hierarchy of this machine, and a root file system of Debian's busybox-static.
@@ -27,9 +32,8 @@ class Pod {
   explicit Pod(bool shm_in_namespace = false);
   Pod(const Pod&) = delete;
   Pod& operator=(const Pod&) = delete;
-  ~Pod();
 
-  // A directory of this test on the host, removed at the end; "base" below it is the busybox layer.
+  // A directory of this test on the host, removed by InPod; "base" below it is the busybox layer.
   const std::string& directory() const { return directory_; }
   std::string layer() const { return directory_ + "/base"; }
   // Writes a file, with its parent directories, below directory().
@@ -43,11 +47,14 @@ class Pod {
                                     const std::vector<std::string>& args) const;
 
   // Runs it to its end.
-  Ended Run(const shim::v1::StartContainerRequest& request);
-  // Starts it (it must get to run) and leaves it running; killed by End or the destructor.
+  Ended Run(const shim::v1::StartContainerRequest& request, std::optional<pid_t> target = std::nullopt);
+  // Starts it (it must get to run) and leaves it running until End, or the end of the pod's process.
   Launch Start(const shim::v1::StartContainerRequest& request);
   Ended Exec(const shim::v1::ExecRequest& request, const Launch& init);
   void End(Launch& launch);
+
+  // Makes its PID namespace the pod's.
+  void SharePidNamespaceOf(const Launch& init);
 
   const PodContext& context() const { return context_; }
 
