@@ -4,6 +4,7 @@
 
 #include "cni/netlink/link.h"
 #include "cni/netlink/socket.h"
+#include "cni/nft/masquerade.h"
 #include "cni/plugins/namespace.h"
 #include "cni/plugins/plugin.h"
 #include "runtime/sys/status.h"
@@ -28,7 +29,14 @@ absl::Status WithIpam(const Call& call, absl::Status (*act)(const ipam::Request&
 }
 
 absl::Status BridgeStatus(const Call& call) { return WithIpam(call, ipam::Status); }
-absl::Status BridgeGc(const Call& call) { return WithIpam(call, ipam::Collect); }
+
+absl::Status BridgeGc(const Call& call) {
+  ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
+  ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, ipam::ValidAttachments(call.document));
+  absl::Status status = WithIpam(call, ipam::Collect);
+  if (config.ip_masq) status.Update(nft::CollectMasquerade(call.network, valid));
+  return status;
+}
 
 }  // namespace
 
@@ -37,7 +45,10 @@ ipam::Request IpamRequest(const Call& call, const BridgeConfig& config) {
 }
 
 absl::Status BridgeDel(const Call& call) {
+  ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
   RETURN_IF_ERROR(DeleteInterface(call));
+  // The rule before the address: the next holder of the address must not find the rule of the last.
+  if (config.ip_masq) RETURN_IF_ERROR_CTX(nft::DeleteMasquerade(call.network, call.attachment), "ipMasq");
   return WithIpam(call, ipam::Delete);
 }
 

@@ -12,6 +12,7 @@
 #include "cni/netlink/route.h"
 #include "cni/netlink/socket.h"
 #include "cni/netlink/wait.h"
+#include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/bridge_config.h"
 #include "cni/plugins/bridge_host.h"
@@ -115,6 +116,12 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   if (!config.ipam_type.empty())
     RETURN_IF_ERROR(namespaces.Visit([&] { return SetContainerSysctls(call.attachment.ifname, config, *result); }));
   RETURN_IF_ERROR(ConfigureContainer(container, veth.container_index(), config, *result));
+  if (config.ip_masq && !result->ips.empty()) {
+    std::vector<cni::IpPrefix> addresses;
+    for (const cni::IpConfig& ip : result->ips) addresses.push_back(ip.address);
+    undo->Push("deletion of masquerading", [&] { return nft::DeleteMasquerade(call.network, call.attachment); });
+    RETURN_IF_ERROR_CTX(nft::AddMasquerade(call.network, call.attachment, addresses), "ipMasq");
+  }
   if (!config.disable_container_interface)
     RETURN_IF_ERROR(netlink::WaitForUp(host, veth.host.name, kPortUpMilliseconds));
   result->interfaces = {{.name = veth.bridge.name, .mac = veth.bridge.mac},

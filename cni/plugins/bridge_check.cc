@@ -10,6 +10,7 @@
 #include "cni/netlink/link.h"
 #include "cni/netlink/route.h"
 #include "cni/netlink/socket.h"
+#include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/namespace.h"
 #include "runtime/sys/status.h"
@@ -112,7 +113,9 @@ absl::Status BridgeCheck(const Call& call) {
   ASSIGN_OR_RETURN(Link inside, Existing(container, expected->name, "veth", expected->mac));
   RETURN_IF_ERROR(CheckHostEnd(host, bridge, inside, result));
   RETURN_IF_ERROR(CheckAddresses(container, inside, result));
-  return CheckRoutes(container, result);
+  RETURN_IF_ERROR(CheckRoutes(container, result));
+  if (!config.ip_masq || config.ipam_type.empty()) return absl::OkStatus();
+  return nft::CheckMasquerade(call.network, call.attachment, result.ips.size());
 }
 
 }  // namespace wherry::plugins

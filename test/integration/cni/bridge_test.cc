@@ -33,6 +33,17 @@ TEST_F(BridgeTest, TwoPodsReachEachOtherAndTheGateway) {
   }
 }
 
+TEST_F(BridgeTest, AddressesAreUsableAtOnce) {
+  MakePod("a");
+  const Outcome a = Add("a", BridgeConf());
+  const bool gateway = CanBind("fd00:88::1");
+  bool inside = false;
+  InPod("a", [&] { inside = CanBind("fd00:88::2"); });
+  ASSERT_TRUE(a.ok()) << a.output;
+  EXPECT_TRUE(gateway);
+  EXPECT_TRUE(inside);
+}
+
 TEST_F(BridgeTest, ResultSaysWhatTheKernelHas) {
   MakePod("a");
   const Outcome a = Add("a", BridgeConf({{"mtu", 1400}, {"runtimeConfig", {{"mac", "02:00:00:00:00:07"}}}}));

@@ -187,9 +187,12 @@ Server::Server(int port, std::string name) : socket_(socket(AF_INET6, SOCK_STREA
   child_ = fork();
   if (child_ != 0) return;
   while (true) {
-    const int connection = accept(socket_.get(), nullptr, nullptr);
+    sockaddr_in6 peer{};
+    socklen_t size = sizeof(peer);
+    const int connection = accept(socket_.get(), reinterpret_cast<sockaddr*>(&peer), &size);
     if (connection < 0) _exit(1);
-    if (write(connection, name.data(), name.size()) < 0) _exit(1);
+    const std::string answer = name.empty() ? cni::IpAddress::FromBytes(&peer.sin6_addr, 16).ToString() : name;
+    if (write(connection, answer.data(), answer.size()) < 0) _exit(1);
     close(connection);
   }
 }
@@ -197,6 +200,14 @@ Server::Server(int port, std::string name) : socket_(socket(AF_INET6, SOCK_STREA
 Server::~Server() {
   kill(child_, SIGKILL);
   waitpid(child_, nullptr, 0);
+}
+
+bool CanBind(const std::string& address) {
+  sys::UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 local{};
+  local.sin6_family = AF_INET6;
+  inet_pton(AF_INET6, address.c_str(), &local.sin6_addr);
+  return bind(socket.get(), reinterpret_cast<sockaddr*>(&local), sizeof(local)) == 0;
 }
 
 std::string Fetch(const std::string& address, int port) {

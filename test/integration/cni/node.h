@@ -68,7 +68,8 @@ class Node : public ::testing::Test {
   sys::UniqueFd home_;
 };
 
-// A TCP server on `port` of all addresses, IPv4 and IPv6, that answers each connection with `name`. Stops when destroyed.
+// A TCP server on `port` of all addresses, IPv4 and IPv6, that answers each connection with `name`, or with the address of
+// the peer when `name` is empty. Stops when destroyed.
 class Server {
  public:
   Server(int port, std::string name);
@@ -78,6 +79,8 @@ class Server {
   sys::UniqueFd socket_;
   pid_t child_ = -1;
 };
+// Whether a socket may use the address now: not while the kernel still looks for duplicates.
+bool CanBind(const std::string& address);
 // What the server at `address` answers; empty when it cannot be reached.
 std::string Fetch(const std::string& address, int port);
 

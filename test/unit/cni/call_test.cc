@@ -98,6 +98,8 @@ TEST(BridgeConfig, RefusesWhatItWouldHaveToIgnore) {
   EXPECT_EQ(BridgeCode(R"("vlan": 5)"), 2U);
   EXPECT_EQ(BridgeCode(R"("vlanTrunk": [{"id": 5}])"), 2U);
   EXPECT_EQ(BridgeCode(R"("macspoofchk": true)"), 2U);
+  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "iptables")"), 2U);
+  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "nftables")"), 0U);
   EXPECT_EQ(BridgeCode(R"("macspoofchk": false, "vlan": 0, "unheard": "of")"), 0U);
 }
 

@@ -1,0 +1,134 @@
+#include "cni/nft/table.h"
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::nft {
+namespace {
+
+constexpr size_t kMaxMessage = 4096;  // far above what any rule of ours takes
+constexpr uint32_t kFirstSequence = 1;
+
+int TakeComment(const nftnl_udata* field, void* out) {
+  if (nftnl_udata_type(field) == NFTNL_UDATA_RULE_COMMENT && nftnl_udata_len(field) > 0)
+    static_cast<std::string*>(out)->assign(static_cast<const char*>(nftnl_udata_get(field)),
+                                           nftnl_udata_len(field) - 1);
+  return MNL_CB_OK;
+}
+
+int TakeRule(const nlmsghdr* message, void* out) {
+  std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> parsed(nftnl_rule_alloc(), nftnl_rule_free);
+  if (!parsed || nftnl_rule_nlmsg_parse(message, parsed.get()) < 0) return MNL_CB_OK;
+  Rule rule;
+  rule.chain = nftnl_rule_get_str(parsed.get(), NFTNL_RULE_CHAIN);
+  rule.handle = nftnl_rule_get_u64(parsed.get(), NFTNL_RULE_HANDLE);
+  uint32_t size = 0;
+  if (const void* data = nftnl_rule_get_data(parsed.get(), NFTNL_RULE_USERDATA, &size); data != nullptr)
+    nftnl_udata_parse(data, size, TakeComment, &rule.comment);
+  static_cast<std::vector<Rule>*>(out)->push_back(std::move(rule));
+  return MNL_CB_OK;
+}
+
+}  // namespace
+
+void Netfilter::Closer::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+
+absl::StatusOr<Netfilter> Netfilter::Open() {
+  Netfilter out(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
+  if (!out.socket_) return sys::Errno("open netfilter socket");
+  return out;
+}
+
+absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table) {
+  alignas(nlmsghdr) std::array<char, 32 << 10> buffer;
+  std::vector<Rule> out;
+  std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> filter(nftnl_rule_alloc(), nftnl_rule_free);
+  if (!filter) return absl::ResourceExhaustedError("nftnl_rule_alloc");
+  nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, kFirstSequence);
+  nftnl_rule_set_str(filter.get(), NFTNL_RULE_TABLE, table.c_str());
+  nftnl_rule_nlmsg_build_payload(request, filter.get());
+  if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) return sys::Errno("list nftables rules");
+  int more = MNL_CB_OK;
+  while (more > MNL_CB_STOP) {
+    const ssize_t bytes = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
+    if (bytes < 0) return sys::Errno("list nftables rules");
+    more = mnl_cb_run(buffer.data(), static_cast<size_t>(bytes), kFirstSequence, 0, TakeRule, &out);
+  }
+  if (more < 0 && errno == ENOENT) return std::vector<Rule>();
+  if (more < 0) return sys::Errno("list nftables rules");
+  return out;
+}
+
+Transaction::Transaction(std::string table) : table_(std::move(table)), buffer_(2 * kMaxMessage) {
+  nftnl_batch_begin(buffer_.data(), 0);
+}
+
+nlmsghdr* Transaction::Begin(uint16_t type, uint16_t flags) {
+  const auto* previous = reinterpret_cast<const nlmsghdr*>(buffer_.data() + last_);
+  last_ += MNL_ALIGN(previous->nlmsg_len);
+  buffer_.resize(last_ + 2 * kMaxMessage);
+  return nftnl_nlmsg_build_hdr(buffer_.data() + last_, type, NFPROTO_INET, flags, kFirstSequence + count_++);
+}
+
+void Transaction::EnsureTable() {
+  std::unique_ptr<nftnl_table, decltype(&nftnl_table_free)> table(nftnl_table_alloc(), nftnl_table_free);
+  nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, table_.c_str());
+  nftnl_table_nlmsg_build_payload(Begin(NFT_MSG_NEWTABLE, NLM_F_CREATE), table.get());
+}
+
+void Transaction::EnsureChain(nftnl_chain* chain) {
+  std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> owned(chain, nftnl_chain_free);
+  nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, table_.c_str());
+  nftnl_chain_nlmsg_build_payload(Begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE), chain);
+}
+
+void Transaction::FlushChain(const std::string& chain) { DeleteRule({chain, "", 0}); }
+
+void Transaction::AddRule(nftnl_rule* rule) {
+  std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> owned(rule, nftnl_rule_free);
+  nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table_.c_str());
+  nftnl_rule_nlmsg_build_payload(Begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND), rule);
+}
+
+// Without a handle the kernel deletes all rules of the chain.
+void Transaction::DeleteRule(const Rule& rule) {
+  std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> filter(nftnl_rule_alloc(), nftnl_rule_free);
+  nftnl_rule_set_str(filter.get(), NFTNL_RULE_TABLE, table_.c_str());
+  nftnl_rule_set_str(filter.get(), NFTNL_RULE_CHAIN, rule.chain.c_str());
+  if (rule.handle != 0) nftnl_rule_set_u64(filter.get(), NFTNL_RULE_HANDLE, rule.handle);
+  nftnl_rule_nlmsg_build_payload(Begin(NFT_MSG_DELRULE, 0), filter.get());
+}
+
+absl::Status Transaction::Commit(Netfilter& netfilter) {
+  auto* last = reinterpret_cast<nlmsghdr*>(buffer_.data() + last_);
+  last->nlmsg_flags |= NLM_F_ACK;  // the end of a batch cannot ask for one before 6.10
+  const size_t end = last_ + MNL_ALIGN(last->nlmsg_len);
+  const nlmsghdr* closing = nftnl_batch_end(buffer_.data() + end, kFirstSequence + count_);
+  mnl_socket* socket = netfilter.socket_.get();
+  if (mnl_socket_sendto(socket, buffer_.data(), end + closing->nlmsg_len) < 0) return sys::Errno("change nftables");
+  alignas(nlmsghdr) std::array<char, 8192> answers;
+  // A failure comes with the number of its message, or that of the batch's beginning (0), and then ends the reading.
+  while (true) {
+    const ssize_t bytes = mnl_socket_recvfrom(socket, answers.data(), answers.size());
+    if (bytes < 0) return sys::Errno("change nftables");
+    if (mnl_cb_run(answers.data(), static_cast<size_t>(bytes), 0, 0, nullptr, nullptr) < 0)
+      return sys::Errno(absl::StrCat("change nftables table inet ", table_));
+    if (reinterpret_cast<const nlmsghdr*>(answers.data())->nlmsg_seq == kFirstSequence + count_ - 1)
+      return absl::OkStatus();
+  }
+}
+
+}  // namespace wherry::nft
