@@ -1,5 +1,7 @@
 // Two descriptors tell of a child: the outcome pipe and the pidfd. A program that ends at once makes both readable, in
-// any order, so the exit handler takes the outcome first: nobody hears of an end before the start.
+// any order, so the exit handler takes the outcome first: nobody hears of an end before the start. A failure is told when
+// the child is reaped: until then it keeps the root file system busy and its cgroup populated, and whoever hears of the
+// failure wants to remove both.
 #include "runtime/shim/task.h"
 
 #include <signal.h>
@@ -34,24 +36,29 @@ absl::Status Task::Signal(int signal) const {
   return sys::Errno(absl::StrCat("pidfd_send_signal ", signal));
 }
 
-void Task::OnReady(uint32_t) { (void)TakeOutcome(); }
+void Task::OnReady(uint32_t) { TakeOutcome(); }
 
-// False when the task is over and maybe deleted.
-bool Task::TakeOutcome() {
+void Task::TakeOutcome() {
   auto outcome = process::ReadOutcome(launch_);
   poller_.Remove(launch_.outcome.get());
   launch_.outcome.reset();
   launch_.tty_socket.reset();
-  const bool ok = outcome.ok();
-  if (!ok) (void)Signal(SIGKILL);
+  if (!outcome.ok()) {
+    failure_ = outcome.status();
+    (void)Signal(SIGKILL);
+    return;
+  }
   owner_->OnStarted(std::move(outcome));
-  return ok;
 }
 
 void Task::OnExit(const ExitStatus& status) {
   reaped_ = true;
-  if (launch_.outcome.valid() && !TakeOutcome()) return;
-  owner_->OnEnded(status);
+  if (launch_.outcome.valid()) TakeOutcome();
+  if (failure_.ok()) {
+    owner_->OnEnded(status);
+  } else {
+    owner_->OnStarted(failure_);
+  }
 }
 
 }  // namespace wherry::shim

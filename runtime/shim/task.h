@@ -8,7 +8,7 @@
 // A child from clone to exit, seen from the event loop: whether its program came to run, and then how it ended.
 //
 //   launched ── OnStarted(OK) ──▶ running ── OnEnded ──▶ over
-//       └────── OnStarted(error): over
+//       └────── OnStarted(error), when the child is gone: over
 namespace wherry::shim {
 
 class Task final : private Poller::Handler, private Reaper::Owner {
@@ -39,12 +39,13 @@ class Task final : private Poller::Handler, private Reaper::Owner {
       : poller_(poller), reaper_(reaper), launch_(std::move(launch)), owner_(owner) {}
   void OnReady(uint32_t events) override;
   void OnExit(const ExitStatus& status) override;
-  bool TakeOutcome();
+  void TakeOutcome();
 
   Poller& poller_;
   Reaper& reaper_;
   process::Launch launch_;
   Owner* owner_;
+  absl::Status failure_;  // of the start, until the child is reaped
   bool reaped_ = false;
 };
 

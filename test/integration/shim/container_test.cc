@@ -2,8 +2,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-
 #include "test/integration/shim/pod_fixture.h"
 
 namespace wherry::shim {
@@ -73,9 +71,12 @@ TEST_F(ContainerTest, MissingCommandIsNotFoundAndLeavesNothing) {
   auto reply = Call(request);
   EXPECT_TRUE(absl::IsNotFound(reply.status())) << reply.status();
   EXPECT_EQ(State().containers_size(), 0);
-  request.mutable_start_container()->mutable_process()->set_args(0, "/bin/true");
-  EXPECT_TRUE(Call(request).ok());
-  EXPECT_EQ(WaitContainer("a").code(), 0);
+  // Nothing of it is left in its cgroups: they can be removed at once.
+  for (const std::string& dir : request.start_container().cgroup().v1_dirs()) {
+    EXPECT_EQ(ReadFile(dir + "/cgroup.procs"), "");
+  }
+  ASSERT_TRUE(Start("b", "true").ok());
+  EXPECT_EQ(WaitContainer("b").code(), 0);
 }
 
 TEST_F(ContainerTest, ReopenGoesOnInANewFile) {
@@ -87,7 +88,6 @@ TEST_F(ContainerTest, ReopenGoesOnInANewFile) {
   request.mutable_reopen_log()->set_container_id("a");
   ASSERT_TRUE(Call(request).ok());
   EXPECT_EQ(Log("a"), "");
-  std::ofstream(dir_ + "/a/upper/go") << "";
   ASSERT_TRUE(Run("a", "go", {"/bin/touch", "/go"}).ok());
   WaitContainer("a");
   EXPECT_EQ(Log("a"), "stdout F two\n");

@@ -82,8 +82,8 @@ void PodTest::MakeRoot() {
   for (const char* sub : {"", "/bin", "/etc", "/tmp", "/proc", "/dev", "/sys"}) ::mkdir((root + sub).c_str(), 0755);
   std::filesystem::copy_file("/bin/busybox", root + "/bin/busybox");
   for (const char* applet :
-       {"sh", "cat",  "echo", "true", "false",  "sleep", "seq",    "hostname", "id",    "dd", "yes",   "head",
-        "tr", "grep", "ls",   "kill", "printf", "tty",   "setsid", "ps",       "touch", "wc", "nohup", "stty"}) {
+       {"sh",   "cat", "echo", "true",   "false", "sleep",  "seq", "hostname", "id", "dd",    "yes",  "head", "tr",
+        "grep", "ls",  "kill", "printf", "tty",   "setsid", "ps",  "touch",    "wc", "nohup", "stty", "tail", "stat"}) {
     ASSERT_EQ(::symlink("busybox", (root + "/bin/" + applet).c_str()), 0);
   }
   std::ofstream(root + "/etc/passwd") << "root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n";
