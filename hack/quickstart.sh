@@ -101,7 +101,8 @@ show_logs() {
   show "$bin/wherry" logs client
 }
 
-remove_pods() { show "$bin/wherry" rm -f web client; }
+# A pod and its container may have the same name; "default/web" is the pod web of the namespace default.
+remove_pods() { show "$bin/wherry" rm -f default/web default/client; }
 
 # Everything that a pod is made of, as the kernel and the disk see it. The bridge itself stays for the next pod.
 census() {

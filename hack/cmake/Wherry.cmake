@@ -102,17 +102,3 @@ function(wherry_test name)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${label})
 endfunction()
-
-# wherry_fuzz(NAME SOURCES... DEPS...): a libFuzzer program, in the preset `fuzz` only; seeds in corpus/NAME beside its
-# source. `ninja fuzzers` builds all of them.
-function(wherry_fuzz name)
-  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
-  if(NOT WHERRY_FUZZ)
-    return()
-  endif()
-  add_executable(${name} EXCLUDE_FROM_ALL ${A_SOURCES})
-  target_link_libraries(${name} PRIVATE wherry_flags ${A_DEPS})
-  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
-  add_dependencies(fuzzers ${name})
-endfunction()
