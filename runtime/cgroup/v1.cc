@@ -218,7 +218,8 @@ class V1 : public Cgroups {
     const std::string dir = Dir("devices", path);
     if (dir.empty()) return absl::FailedPreconditionError("this host has no devices cgroup");
     RETURN_IF_ERROR(sys::WriteFileAt(AT_FDCWD, absl::StrCat(dir, "/", kDevicesDeny), "a"));
-    for (const DeviceRule& rule : rules) RETURN_IF_ERROR_CTX(AllowDevice(dir, rule), "device rule");
+    ASSIGN_OR_RETURN(sys::UniqueFd allow, sys::OpenAt(AT_FDCWD, absl::StrCat(dir, "/", kDevicesAllow), O_WRONLY));
+    for (const DeviceRule& rule : rules) RETURN_IF_ERROR(AllowDevice(allow.get(), rule));
     return absl::OkStatus();
   }
 
@@ -354,12 +355,14 @@ class V1 : public Cgroups {
   }
 
   // The kernel takes a rule of type 'a' for "everything", whatever numbers follow, so it becomes two rules.
-  static absl::Status AllowDevice(const std::string& dir, const DeviceRule& rule) {
+  static absl::Status AllowDevice(int fd, const DeviceRule& rule) {
     auto number = [](int64_t n) { return n < 0 ? std::string("*") : absl::StrCat(n); };
-    const std::string rest = absl::StrCat(" ", number(rule.major), ":", number(rule.minor), " ", rule.access);
     for (char type : {'c', 'b'}) {
       if (rule.type != 'a' && rule.type != type) continue;
-      RETURN_IF_ERROR(sys::WriteFileAt(AT_FDCWD, absl::StrCat(dir, "/", kDevicesAllow), std::string(1, type) + rest));
+      const std::string text =
+          absl::StrCat(std::string(1, type), " ", number(rule.major), ":", number(rule.minor), " ", rule.access);
+      if (::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return sys::Errno(absl::StrCat("allow the device \"", text, "\""));
     }
     return absl::OkStatus();
   }

@@ -79,7 +79,7 @@ TEST_F(CgroupTest, CountersMoveWithWhatRuns) {
   EXPECT_GE(stats->memory_usage, 16u << 20);
   EXPECT_GE(stats->memory_rss, 16u << 20);
   EXPECT_LE(stats->memory_working_set, stats->memory_usage);
-  EXPECT_GE(stats->page_faults, 4096u);
+  EXPECT_GT(stats->page_faults, 0u) << "few, where huge pages are given";
   EXPECT_EQ(stats->memory_limit, std::nullopt);
   EXPECT_FALSE(cgroups->Read(base + "/none").ok());
 }

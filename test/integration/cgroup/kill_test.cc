@@ -29,8 +29,10 @@ std::string FreezerFile(const std::string& path) { return "/sys/fs/cgroup/freeze
 bool HasFreezer() { return ::access("/sys/fs/cgroup/freezer/cgroup.procs", F_OK) == 0; }
 
 TEST_F(CgroupTest, KillEndsTheWholeSubtree) {
+  // Not in /a itself: on v2 a cgroup that passes controllers down has no processes of its own.
   ASSERT_TRUE(cgroups->Create(base + "/a/b").ok());
-  Child outer = Run(base + "/a", Sleep), inner = Run(base + "/a/b", Sleep);
+  ASSERT_TRUE(cgroups->Create(base + "/a/c/d").ok());
+  Child outer = Run(base + "/a/b", Sleep), inner = Run(base + "/a/c/d", Sleep);
   ASSERT_TRUE(cgroups->Kill(base + "/a", 5000).ok());
   EXPECT_THAT(*cgroups->Processes(base), ElementsAre());
   EXPECT_EQ(WTERMSIG(outer.Wait()), SIGKILL);

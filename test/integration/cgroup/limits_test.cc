@@ -191,6 +191,29 @@ TEST_F(LimitsTest, AnUnknownDiskIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("block device"));
 }
 
+TEST_F(LimitsTest, SettingsOfV2AreTakenWhereMemoryIsOnV2AndRefusedElsewhere) {
+  Resources r;
+  r.memory_limit = r.memory_swap_limit = 64 << 20;
+  r.unified = {{"memory.oom.group", "1"}, {"memory.high", "50331648"}, {"memory.swap.max", "0"}};
+  absl::Status status = cgroups->Apply(path, r);
+  if (cgroups->layout() != "v2") {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(MemoryLimit(), std::nullopt);
+    return;
+  }
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(cgroups->Read(path)->memory_limit, 64u << 20);
+  // Group OOM: when one process goes over the limit, all of the container end.
+  Child idle = Run(path, Sleep), greedy = Run(path, [] { return Hold(128 << 20, 1); });
+  EXPECT_EQ(WTERMSIG(greedy.Wait()), SIGKILL);
+  EXPECT_EQ(WTERMSIG(idle.Wait()), SIGKILL);
+  // A file that cannot be read back is no setting; what was set before it is undone.
+  r.memory_limit = r.memory_swap_limit = 128 << 20;
+  r.unified = {{"memory.reclaim", "1"}};
+  EXPECT_EQ(cgroups->Apply(path, r).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MemoryLimit(), 64u << 20);
+}
+
 TEST_F(LimitsTest, ACgroupThatIsNotThereIsNotFound) {
   Resources r;
   r.pids_limit = 7;

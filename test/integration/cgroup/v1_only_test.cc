@@ -39,8 +39,10 @@ int ForkForEver() {
 
 TEST_F(V1OnlyTest, KillEndsTheWholeSubtree) {
   EXPECT_EQ(cgroups->layout(), "v1");
+  // Not in /a itself: on v2 a cgroup that passes controllers down has no processes of its own.
   ASSERT_TRUE(cgroups->Create(base + "/a/b").ok());
-  Child outer = Run(base + "/a", Sleep), inner = Run(base + "/a/b", Sleep);
+  ASSERT_TRUE(cgroups->Create(base + "/a/c/d").ok());
+  Child outer = Run(base + "/a/b", Sleep), inner = Run(base + "/a/c/d", Sleep);
   ASSERT_TRUE(cgroups->Kill(base + "/a", 5000).ok());
   EXPECT_EQ(WTERMSIG(outer.Wait()), SIGKILL);
   EXPECT_EQ(WTERMSIG(inner.Wait()), SIGKILL);
