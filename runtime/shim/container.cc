@@ -13,6 +13,14 @@
 #include "runtime/sys/status.h"
 
 namespace wherry::shim {
+namespace {
+
+// Processes in a shared PID namespace die asynchronously: up to a second is waited for them, so that the cgroup can be
+// removed when the exit is told. One in uninterruptible sleep does not hold the event up for longer.
+constexpr int64_t kWaitMs = 2;
+constexpr int kMaxWaits = 500;
+
+}  // namespace
 
 Container::Container(const Workbench& bench, const v1::StartContainerRequest& request, Observer* observer)
     : bench_(bench),
@@ -22,6 +30,8 @@ Container::Container(const Workbench& bench, const v1::StartContainerRequest& re
       max_line_(request.log().max_line() == 0 ? kDefaultMaxLine : request.log().max_line()) {
   state_.set_container_id(request.container_id());
 }
+
+Container::~Container() { bench_.poller.SetTimer(this, -1); }
 
 absl::StatusOr<std::unique_ptr<Container>> Container::Start(const Workbench& bench,
                                                             const v1::StartContainerRequest& request,
@@ -90,17 +100,30 @@ void Container::OnStarted(absl::StatusOr<process::Outcome> outcome) {
 }
 
 void Container::OnEnded(const ExitStatus& status) {
-  phase_ = State::kEnded;
+  ended_ = status;
   // The init's PID namespace died with it; where the namespace is shared, the rest has to be ended by hand.
-  if (!own_pid_namespace_) (void)KillCgroup(cgroup_);
+  if (!own_pid_namespace_ && !KillCgroup(cgroup_).ok()) waits_ = kMaxWaits;
+  OnReady(0);
+}
+
+void Container::OnReady(uint32_t) {
+  if (own_pid_namespace_ || waits_++ >= kMaxWaits || CgroupIsEmpty(cgroup_)) {
+    Finish();
+  } else {
+    bench_.poller.SetTimer(this, kWaitMs);
+  }
+}
+
+void Container::Finish() {
+  phase_ = State::kEnded;
   for (auto& stream : streams_) {
     if (stream != nullptr) stream->Drain();
   }
   stdin_.reset();
   v1::Exit* exit = state_.mutable_exit();
-  exit->set_code(status.code);
-  exit->set_signal(status.signal);
-  exit->set_finished_at_ns(status.finished_at_ns);
+  exit->set_code(ended_.code);
+  exit->set_signal(ended_.signal);
+  exit->set_finished_at_ns(ended_.finished_at_ns);
   exit->set_oom_killed(OomKills(cgroup_.memory_dir()) > 0);
   observer_->OnContainerEnded(*this);
 }

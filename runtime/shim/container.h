@@ -11,7 +11,7 @@
 
 // A container as the shim keeps it: its init, its log, and in the end its exit record.
 //
-//   starting ──▶ running ──▶ ended ── Forget
+//   starting ──▶ running ──▶ (leftovers die) ──▶ ended ── Forget
 //       └─ failed: removed
 namespace wherry::shim {
 
@@ -29,7 +29,7 @@ struct Asker {
   uint64_t request = 0;
 };
 
-class Container final : private Task::Owner {
+class Container final : private Task::Owner, private Poller::Handler {
  public:
   enum class State { kStarting, kRunning, kEnded };
   class Observer {
@@ -47,6 +47,8 @@ class Container final : private Task::Owner {
   static absl::StatusOr<std::unique_ptr<Container>> Start(const Workbench& bench,
                                                           const v1::StartContainerRequest& request,
                                                           const Container* target, Observer* observer);
+
+  ~Container();
 
   const std::string& id() const { return state_.container_id(); }
   State state() const { return phase_; }
@@ -72,6 +74,8 @@ class Container final : private Task::Owner {
   absl::Status LogFrom(sys::UniqueFd source, StreamName name);
   void OnStarted(absl::StatusOr<process::Outcome> outcome) override;
   void OnEnded(const ExitStatus& status) override;
+  void OnReady(uint32_t events) override;  // the timer of the wait for what the init left behind
+  void Finish();
 
   Workbench bench_;
   Observer* observer_;
@@ -84,6 +88,8 @@ class Container final : private Task::Owner {
   std::unique_ptr<LogStream> streams_[2];  // a tty has the first only
   sys::UniqueFd stdin_;                    // write end of the pipe, with request.stdin and no tty
   std::unique_ptr<Task> task_;
+  ExitStatus ended_;  // of the init
+  int waits_ = 0;     // for what it left behind
 };
 
 }  // namespace wherry::shim

@@ -115,6 +115,12 @@ absl::Status KillCgroup(const v1::Cgroup& cgroup) {
   return unified.ok() ? v1 : unified;
 }
 
+bool CgroupIsEmpty(const v1::Cgroup& cgroup) {
+  const std::string freezer = FreezerDir(cgroup);
+  if (!freezer.empty()) return MembersOf(freezer).empty();
+  return cgroup.unified_dir().empty() || MembersOf(cgroup.unified_dir()).empty();
+}
+
 absl::Status KillTree(pid_t root, const v1::Cgroup& cgroup) {
   std::string dir = FreezerDir(cgroup);
   if (dir.empty()) dir = cgroup.unified_dir();

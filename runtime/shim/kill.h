@@ -12,6 +12,9 @@ namespace wherry::shim {
 // members; and where there is a v1 freezer, by freezing, killing one by one, and thawing. A cgroup that is gone is OK.
 absl::Status KillCgroup(const v1::Cgroup& cgroup);
 
+// True when no process is left in the cgroup or below, or it is gone.
+bool CgroupIsEmpty(const v1::Cgroup& cgroup);
+
 // The process `root` and its descendants, looked for among the members of the cgroup: children, and those that stayed in
 // its session after their parent died.
 absl::Status KillTree(pid_t root, const v1::Cgroup& cgroup);

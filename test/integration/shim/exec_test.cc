@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -54,14 +55,21 @@ TEST_F(ExecTest, FiftyTimesEightAtOnce) {
 }
 
 TEST_F(ExecTest, KillAllTakesDescendantsButNotTheContainer) {
-  std::thread killer([this] {
-    while (absl::IsNotFound(Signal("c", SIGKILL, true, "e"))) ::usleep(1000);
-  });
-  // Both grandchildren hold the pipe: the output ends only when they are gone.
-  auto output = Run("c", "e", {"/bin/sh", "-c", "sleep 1000 & (sleep 1000 &) ; sleep 1000"});
-  killer.join();
-  ASSERT_TRUE(output.ok()) << output.status();
-  EXPECT_EQ(output->exit.signal(), SIGKILL);
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  sys::UniqueFd in(ends[0]);
+  std::vector<sys::UniqueFd> fds;
+  fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  fds.emplace_back(ends[1]);
+  fds.emplace_back(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  const std::string script = "sleep 1000 & (sleep 1000 &) ; echo up; sleep 1000";
+  auto reply = Call(ExecRequest("c", "e", {"/bin/sh", "-c", script}), std::move(fds));
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  char up[3];
+  ASSERT_EQ(::read(in.get(), up, sizeof(up)), 3);
+  EXPECT_TRUE(Signal("c", SIGKILL, true, "e").ok());
+  // All of them hold the pipe: its end comes only when they are gone.
+  EXPECT_EQ(ReadToEnd(in.get()), "");
   EXPECT_TRUE(Run("c", "after", {"/bin/true"}).ok());
 }
 
