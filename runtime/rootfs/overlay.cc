@@ -57,11 +57,14 @@ absl::StatusOr<sys::UniqueFd> LayerByLayer(const shim::v1::Rootfs& rootfs) {
   return Finish(fs, rootfs);
 }
 
-// In a list ':' separates and '\' escapes.
+// Overlay takes one '\' away from each of these, in a list and in an option of mount(2) alike.
+std::string Escape(const std::string& path) {
+  return absl::StrReplaceAll(path, {{"\\", "\\\\"}, {":", "\\:"}, {",", "\\,"}});
+}
+
 std::string JoinLayers(const std::vector<std::string>& layers) {
-  return absl::StrJoin(layers, ":", [](std::string* out, const std::string& layer) {
-    absl::StrAppend(out, absl::StrReplaceAll(layer, {{"\\", "\\\\"}, {":", "\\:"}}));
-  });
+  return absl::StrJoin(layers, ":",
+                       [](std::string* out, const std::string& layer) { absl::StrAppend(out, Escape(layer)); });
 }
 
 absl::StatusOr<sys::UniqueFd> OneString(const shim::v1::Rootfs& rootfs) {
@@ -79,9 +82,6 @@ std::string CommonDirectory(const std::vector<std::string>& paths) {
   return common;
 }
 
-// In mount(2)'s options ',' separates as well.
-std::string EscapeOption(const std::string& text) { return absl::StrReplaceAll(text, {{"\\", "\\\\"}, {",", "\\,"}}); }
-
 // On the upper directory: mount(2) needs a place, and in this namespace nobody else looks at that one.
 absl::Status MountWithOptions(const shim::v1::Rootfs& rootfs) {
   std::vector<std::string> paths(rootfs.lowerdirs().begin(), rootfs.lowerdirs().end());
@@ -96,9 +96,8 @@ absl::Status MountWithOptions(const shim::v1::Rootfs& rootfs) {
   paths.pop_back();
   const std::string upper = paths.back();
   paths.pop_back();
-  const std::string options =
-      absl::StrCat("lowerdir=", EscapeOption(JoinLayers(paths)), ",upperdir=", EscapeOption(upper),
-                   ",workdir=", EscapeOption(work), ",index=off,metacopy=off,volatile");
+  const std::string options = absl::StrCat("lowerdir=", JoinLayers(paths), ",upperdir=", Escape(upper),
+                                           ",workdir=", Escape(work), ",index=off,metacopy=off,volatile");
   if (options.size() > kMaxPage)
     return absl::InvalidArgumentError(absl::StrCat(rootfs.lowerdirs_size(), " layers need ", options.size(),
                                                    " bytes of mount options; before Linux 6.8 there are 4095"));

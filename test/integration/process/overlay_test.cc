@@ -1,0 +1,87 @@
+#include "runtime/rootfs/overlay.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "test/integration/process/support.h"
+
+namespace wherry::process {
+namespace {
+
+using rootfs::OverlayWay;
+
+absl::StatusOr<std::string> ReadThrough(const shim::v1::Rootfs& rootfs, OverlayWay way) {
+  auto mount = rootfs::MountOverlay(rootfs, way);
+  if (!mount.ok()) return mount.status();
+  return sys::ReadFileAt(mount->get(), "etc/motd");
+}
+
+shim::v1::Rootfs Layers(const Pod& pod, int count, const std::string& name) {
+  shim::v1::Rootfs rootfs;
+  for (int i = 0; i < count; ++i) {
+    const std::string layer = name + std::to_string(i);
+    pod.Write(layer + "/etc/motd", "layer " + std::to_string(i));
+    rootfs.add_lowerdirs(pod.directory() + "/" + layer);
+  }
+  static int serial = 0;
+  const std::string own = pod.directory() + "/own" + std::to_string(serial++);
+  rootfs.set_upperdir(own + "/upper");
+  rootfs.set_workdir(own + "/work");
+  std::filesystem::create_directories(rootfs.upperdir());
+  std::filesystem::create_directories(rootfs.workdir());
+  return rootfs;
+}
+
+TEST(Overlay, EachWayGivesTheSame) {
+  InPod([] {
+    Pod pod;
+    for (OverlayWay way :
+         {OverlayWay::kAuto, OverlayWay::kLayerByLayer, OverlayWay::kOneString, OverlayWay::kOptionPage}) {
+      for (int count : {1, 3}) {
+        auto text = ReadThrough(Layers(pod, count, "l"), way);
+        ASSERT_TRUE(text.ok()) << text.status();
+        EXPECT_EQ(*text, "layer 0");
+      }
+    }
+  });
+}
+
+TEST(Overlay, SeparatorsInNamesAreNames) {
+  InPod([] {
+    Pod pod;
+    for (OverlayWay way :
+         {OverlayWay::kAuto, OverlayWay::kLayerByLayer, OverlayWay::kOneString, OverlayWay::kOptionPage}) {
+      auto text = ReadThrough(Layers(pod, 2, "a:b,c\\d"), way);
+      ASSERT_TRUE(text.ok()) << static_cast<int>(way) << text.status();
+      EXPECT_EQ(*text, "layer 0");
+    }
+  });
+}
+
+TEST(Overlay, ManyAndLongLayers) {
+  InPod([] {
+    Pod pod;
+    auto text = ReadThrough(Layers(pod, 60, "many"), OverlayWay::kAuto);
+    ASSERT_TRUE(text.ok()) << text.status();
+    text = ReadThrough(Layers(pod, 60, "many"), OverlayWay::kOptionPage);
+    ASSERT_TRUE(text.ok()) << text.status();
+    EXPECT_EQ(ReadThrough(Layers(pod, 60, "many"), OverlayWay::kOneString).status().code(),
+              absl::StatusCode::kInvalidArgument);
+    const std::string deep = "deep/" + std::string(120, 'x') + "/" + std::string(120, 'y') + "/l";
+    text = ReadThrough(Layers(pod, 3, deep), OverlayWay::kAuto);
+    ASSERT_TRUE(text.ok()) << text.status();
+    EXPECT_EQ(*text, "layer 0");
+  });
+}
+
+TEST(Overlay, NoLayersIsAnError) {
+  InPod([] {
+    Pod pod;
+    EXPECT_EQ(rootfs::MountOverlay(Layers(pod, 0, "none")).status().code(), absl::StatusCode::kInvalidArgument);
+  });
+}
+
+}  // namespace
+}  // namespace wherry::process
