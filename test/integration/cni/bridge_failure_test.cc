@@ -1,9 +1,12 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cni/netlink/address.h"
+#include "runtime/sys/file.h"
 #include "test/integration/cni/node.h"
 
 // What goes wrong must say so and leave nothing.
@@ -84,6 +87,22 @@ TEST_F(BridgeFailureTest, ALinkThatIsNoBridgeIsRefused) {
   MakePod("a");
   EXPECT_EQ(Add("a", BridgeConf({{"bridge", "lo"}})).code(), 7);
   ExpectNothingLeft();
+}
+
+TEST_F(BridgeFailureTest, PortOptionsAreAsAsked) {
+  MakePod("a"), MakePod("b");
+  const Outcome a = Add("a", BridgeConf({{"hairpinMode", true}, {"portIsolation", true}})), b = Add("b", BridgeConf());
+  ASSERT_TRUE(a.ok() && b.ok()) << a.output << b.output;
+  const std::string sysfs = root_ / "sys";
+  std::filesystem::create_directory(sysfs);
+  ASSERT_EQ(mount("sysfs", sysfs.c_str(), "sysfs", 0, nullptr), 0);
+  const auto option = [&](const Outcome& pod, const std::string& name) {
+    const std::string port = pod.json()["interfaces"][1]["name"];
+    return sys::ReadFileAt(AT_FDCWD, sysfs + "/class/net/" + port + "/brport/" + name).value_or("?");
+  };
+  EXPECT_EQ(option(a, "hairpin_mode") + option(a, "isolated"), "1\n1\n");
+  EXPECT_EQ(option(b, "hairpin_mode") + option(b, "isolated"), "0\n0\n");
+  EXPECT_EQ(umount2(sysfs.c_str(), MNT_DETACH), 0);
 }
 
 // Killed at any instant, an ADD is followed by a DEL that leaves nothing, and by an ADD that works.
