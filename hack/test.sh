@@ -168,7 +168,7 @@ stage_fuzz() {
     { grep -vE '^\[[0-9]+/' "$out/ninja" | tail -n 40; fail "fuzz: build"; return; }
   local target name seeds any=
   for target in build/fuzz/test/*fuzz*; do
-    [ -x "$target" ] || continue
+    [ -f "$target" ] && [ -x "$target" ] || continue
     any=1 name=$(basename "$target")
     mkdir -p "build/fuzz/corpus/$name"
     # The ordinary build of a target knows its seeds.
