@@ -20,9 +20,15 @@ constexpr size_t kMaxContainers = 1000;
 constexpr size_t kMaxExecs = 10000;
 constexpr int64_t kShutdownMs = 10000;
 
+// The text may quote bytes of a rootfs. A protobuf string has to be UTF-8, or the client could not read the reply.
 void SetError(const absl::Status& status, v1::Message& reply) {
+  std::string text(status.message());
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f) c = '?';
+  }
   reply.mutable_error()->set_code(static_cast<int32_t>(status.code()));
-  reply.mutable_error()->set_message(std::string(status.message()));
+  reply.mutable_error()->set_message(std::move(text));
 }
 
 }  // namespace
