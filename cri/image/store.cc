@@ -302,6 +302,7 @@ absl::Status Store::Remove(const std::string& ref) {
   absl::StatusOr<std::shared_ptr<const Image>> image = catalog_.Find(ref);
   if (absl::IsNotFound(image.status())) return absl::OkStatus();
   RETURN_IF_ERROR(image.status());
+  holds_restored_ = true;  // who removes images serves already, and holds are taken again before that
   absl::Status status;
   writer_.Run([&] { status = MarkRemoved((*image)->id); });
   return sys::Annotate(status, absl::StrCat("removal of image \"", ref, "\""));

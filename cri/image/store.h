@@ -57,7 +57,7 @@ class ImageStore {
   virtual absl::StatusOr<std::vector<std::string>> Hold(const std::string& image_id, const std::string& holder) = 0;
   virtual void Release(const std::string& holder) = 0;
   // To be called once after a start, when all holds have been taken again. Until then an image that was removed while
-  // containers used it is kept, since the store cannot know whether one still does.
+  // containers used it is kept, since the store cannot know whether one still does. A Remove() says the same.
   virtual void HoldsRestored() {}
 };
 

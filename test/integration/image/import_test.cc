@@ -182,6 +182,18 @@ TEST_F(StoreTest, HeldLayersStayUntilReleased) {
   EXPECT_THAT(Layers(), IsEmpty());
 }
 
+TEST_F(StoreTest, RemovalNeedsNoCallOfHoldsRestored) {
+  ImageSpec image;
+  image.layers = {OneFile()};
+  ASSERT_TRUE(Import(test::OciArchive({image})).ok());
+  store_.reset();
+  auto reopened = ImageStore::Open({root_, WHERRY_PULL});
+  ASSERT_TRUE(reopened.ok());
+  store_ = std::move(*reopened);
+  ASSERT_TRUE(store_->Remove(test::ConfigId(image)).ok());
+  EXPECT_THAT(Layers(), IsEmpty());
+}
+
 TEST_F(StoreTest, LayersSharedWithAnotherImageStay) {
   ImageSpec a, b;
   a.layers = {OneFile("base"), OneFile("a")};
