@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "cri/container/execs.h"
+#include "cri/container/inbox.h"
+#include "cri/container/operations.h"
+#include "cri/container/paths.h"
+#include "cri/container/running.h"
+#include "cri/container/service.h"
+#include "cri/container/spec.h"
+#include "cri/container/workers.h"
+#include "cri/image/store.h"
+#include "cri/store/store.h"
+#include "runtime/cgroup/cgroup.h"
+#include "runtime/seccomp/cache.h"
+#include "runtime/shim/client.h"
+
+// What the verbs share, and the verbs. A container's states, as records.proto has them:
+//
+//                 CreateContainer          StartContainer             the program runs
+//     (nothing) ────────────────▶ CREATING ─▶ CREATED ──────▶ STARTING ──────▶ RUNNING
+//                                    │           │               │ failed        │ its end, or its shim's
+//                              failed│           │               ▼               ▼
+//     (nothing) ◀────────────────────┘           │             EXITED ◀──────────┘
+//         ▲                                      ▼               │
+//         └───────────────────────────────── REMOVING ◀──────────┘   RemoveContainer
+//
+// Each arrow is one committed record; whoever makes it owns the container's lease. CREATING is invisible outside.
+namespace wherry::container {
+
+struct Core {
+  explicit Core(const Dependencies& dependencies);
+
+  // Nanoseconds since the epoch, never the same nor going back, because lists are sorted by it.
+  int64_t Now();
+
+  store::Store& store;
+  image::ImageStore& images;
+  cgroup::Cgroups& cgroups;
+  shim::Hub& hub;
+  Inbox& inbox;
+  const config::Config config;
+  const Paths paths;
+  const HostFacts host;
+
+  Leases leases;  // keys: container and pod ids
+  Joins<absl::StatusOr<std::string>> creates;
+  Joins<absl::Status> starts;
+  Running running;
+  Execs execs;
+  seccomp::Cache seccomp;
+
+ private:
+  absl::Mutex clock_mutex_;
+  int64_t last_now_ ABSL_GUARDED_BY(clock_mutex_) = 0;
+
+ public:
+  Workers workers;  // last, so that its tasks end before what they use
+};
+
+// How long a shim may take for what it does at once, and for starting a program (volumes may be slow to mount).
+inline constexpr absl::Duration kShimTimeout = absl::Seconds(30);
+inline constexpr absl::Duration kStartTimeout = absl::Minutes(4);
+// How long dying may take after SIGKILL before an operation gives up with an error.
+inline constexpr absl::Duration kKillTimeout = absl::Seconds(60);
+
+// The verbs; service.h says what they promise.
+absl::StatusOr<std::string> Create(Core& core, const ::runtime::v1::CreateContainerRequest& request);
+absl::Status Start(Core& core, const std::string& id);
+absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout);
+absl::Status Remove(Core& core, const std::string& id);
+absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request);
+absl::Status ReopenLog(Core& core, const std::string& id);
+
+// Containers as others see them: CREATING ones do not exist. NotFound.
+absl::StatusOr<store::Container> Find(const Core& core, const std::string& id);
+
+// The cgroup with its limits and device rules, made and ready to be joined.
+absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::ContainerRecord& record);
+// Where processes of an existing cgroup go.
+absl::StatusOr<shim::v1::Cgroup> CgroupOf(Core& core, const std::string& path);
+// Kills what is left in a cgroup and removes it. OK when it does not exist.
+absl::Status DestroyCgroup(Core& core, const std::string& path);
+
+// The filter for the container's processes; empty when unconfined.
+absl::StatusOr<std::string> SeccompFilter(Core& core, const ::runtime::v1::ContainerConfig& config,
+                                          const shim::v1::Capabilities& capabilities);
+
+// All of a pod: SIGKILLs every container and waits until the records say EXITED; removes every container.
+absl::Status KillAll(Core& core, const std::string& pod_id);
+absl::Status RemoveAll(Core& core, const std::string& pod_id);
+
+// A container has ended: completes the record, wakes waiters, then tells the shim and removes the cgroup.
+void OnExit(Core& core, const std::string& pod_id, const shim::v1::ContainerExited& event);
+// The same when the shim cannot tell any more: what is left in the cgroup is killed. No-op unless it was running.
+absl::Status MarkLost(Core& core, const std::string& id, const std::string& message);
+
+// Recovery of one container whose pod's shim has been asked; `state` is null when the shim (if any) does not know it.
+absl::Status Recover(Core& core, const store::ContainerRecord& record, const shim::v1::ContainerState* state,
+                     const std::string& why_lost);
+
+}  // namespace wherry::container

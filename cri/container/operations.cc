@@ -1,0 +1,18 @@
+#include "cri/container/operations.h"
+
+namespace wherry::container {
+
+Leases::Lease Leases::Take(const std::string& key) {
+  absl::MutexLock lock(&mutex_);
+  auto free = [this, &key]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return taken_.count(key) == 0; };
+  mutex_.Await(absl::Condition(&free));
+  taken_.insert(key);
+  return Lease(this, key);
+}
+
+void Leases::Return(const std::string& key) {
+  absl::MutexLock lock(&mutex_);
+  taken_.erase(key);
+}
+
+}  // namespace wherry::container

@@ -1,0 +1,113 @@
+// Namespaces and confinement: what is asked for, against what this host and this version of wherry can enforce.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "cri/container/capabilities.h"
+#include "cri/container/spec.h"
+#include "runtime/sys/file.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::container {
+namespace {
+
+using ::runtime::v1::NamespaceMode;
+using ::runtime::v1::SecurityProfile;
+
+absl::Status Refuse(absl::string_view field, absl::string_view why) {
+  return absl::UnimplementedError(absl::StrCat(field, ": ", why));
+}
+
+// The deprecated strings say the same as the profile messages; the message wins where both are given.
+bool IsUnconfined(bool has_profile, const SecurityProfile& profile, absl::string_view old) {
+  if (has_profile) return profile.profile_type() == SecurityProfile::Unconfined;
+  return old.empty() || old == "unconfined";
+}
+
+absl::Status CheckProfiles(const ::runtime::v1::LinuxContainerSecurityContext& security, const HostFacts& host) {
+  // A privileged container has no profile, whatever else is said (as with all runtimes).
+  if (security.privileged()) return absl::OkStatus();
+  if (!IsUnconfined(security.has_apparmor(), security.apparmor(), security.apparmor_profile())) {
+    return Refuse("security_context.apparmor",
+                  host.apparmor ? "only Unconfined can be honoured by this version" : "this host has no AppArmor");
+  }
+  const auto& selinux = security.selinux_options();
+  bool labelled =
+      !selinux.user().empty() || !selinux.role().empty() || !selinux.type().empty() || !selinux.level().empty();
+  // Without SELinux in the kernel a label confines nothing and nothing is lost by leaving it out; common add-ons carry
+  // one for hosts that have it.
+  if (labelled && host.selinux) {
+    return Refuse("security_context.selinux_options", "labels cannot be honoured by this version");
+  }
+  return absl::OkStatus();
+}
+
+// Network and IPC are the sandbox's: a container can only agree.
+absl::Status CheckShared(absl::string_view field, NamespaceMode pod, NamespaceMode container) {
+  if (pod == container) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("namespace_options.", field, ": the container says ", container,
+                                                 ", its sandbox was made with ", pod));
+}
+
+absl::StatusOr<shim::v1::PidNamespace> PidMode(const ::runtime::v1::NamespaceOption& pod,
+                                               const ::runtime::v1::NamespaceOption& container) {
+  switch (container.pid()) {
+    case ::runtime::v1::CONTAINER:
+      return shim::v1::PID_CONTAINER;
+    case ::runtime::v1::TARGET:
+      if (container.target_id().empty()) return absl::InvalidArgumentError("namespace_options.target_id is empty");
+      return shim::v1::PID_TARGET;
+    case ::runtime::v1::POD:
+      RETURN_IF_ERROR(CheckShared("pid", pod.pid(), container.pid()));
+      return shim::v1::PID_POD;
+    case ::runtime::v1::NODE:
+      RETURN_IF_ERROR(CheckShared("pid", pod.pid(), container.pid()));
+      return shim::v1::PID_HOST;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat("namespace_options.pid: unknown value ", container.pid()));
+  }
+}
+
+}  // namespace
+
+HostFacts HostFacts::Probe() {
+  HostFacts facts;
+  facts.capabilities = AvailableCapabilities();
+  facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
+  auto apparmor = sys::ReadFileAt(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 16);
+  facts.apparmor = apparmor.ok() && !apparmor->empty() && apparmor->front() == 'Y';
+  return facts;
+}
+
+absl::Status CheckSecurity(const SpecInput& input) {
+  const auto& config = input.config;
+  const auto& security = SecurityOf(config);
+  if (config.has_windows()) return Refuse("windows", "this is Linux");
+  if (!config.cdi_devices().empty()) return Refuse("CDI_devices", "not supported by this version");
+  if (security.privileged() && !input.pod.config().linux().security_context().privileged()) {
+    return absl::InvalidArgumentError("security_context.privileged: the sandbox is not privileged");
+  }
+  const auto& userns = security.namespace_options();
+  if (userns.has_userns_options() && userns.userns_options().mode() != ::runtime::v1::NODE) {
+    return Refuse("namespace_options.userns_options", "user namespaces are not supported by this version");
+  }
+  return CheckProfiles(security, input.host);
+}
+
+absl::Status SetNamespaces(const SpecInput& input, shim::v1::StartContainerRequest& spec) {
+  const auto& pod = NamespacesOf(input.pod);
+  const auto& security = SecurityOf(input.config);
+  const auto& container = security.has_namespace_options() ? security.namespace_options() : pod;
+  RETURN_IF_ERROR(CheckShared("network", pod.network(), container.network()));
+  RETURN_IF_ERROR(CheckShared("ipc", pod.ipc(), container.ipc()));
+  ASSIGN_OR_RETURN(shim::v1::PidNamespace pid, PidMode(pod, container));
+  spec.set_pid_namespace(pid);
+  if (pid == shim::v1::PID_TARGET) spec.set_target_container_id(container.target_id());
+  spec.set_host_network(pod.network() == ::runtime::v1::NODE);
+  spec.set_host_ipc(pod.ipc() == ::runtime::v1::NODE);
+  spec.set_privileged(security.privileged());
+  return absl::OkStatus();
+}
+
+}  // namespace wherry::container

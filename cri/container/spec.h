@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "api/oci/image.h"
+#include "api/shim/v1/shim.pb.h"
+#include "cri/container/paths.h"
+#include "cri/store/records.pb.h"
+
+// From a CRI request and an image to what the shim is told: one plain function per part, without side effects, so that
+// every rule can be tested alone. A field that cannot be honoured is refused by its name (promise 8).
+namespace wherry::container {
+
+// What this host can and cannot enforce; looked up once.
+struct HostFacts {
+  uint64_t capabilities = 0;  // that containers may be given
+  bool selinux = false;       // enabled in the running kernel
+  bool apparmor = false;
+  static HostFacts Probe();
+};
+
+struct SpecInput {
+  const std::string& id;
+  const ::runtime::v1::ContainerConfig& config;
+  const store::PodRecord& pod;
+  const oci::ImageConfig& image;
+  const std::vector<std::string>& lowerdirs;  // topmost first
+  const Paths& paths;
+  const HostFacts& host;
+};
+
+// All but the cgroup, which exists from Start on.
+absl::StatusOr<shim::v1::StartContainerRequest> BuildSpec(const SpecInput& input);
+
+// The parts.
+absl::Status CheckSecurity(const SpecInput& input);  // security.cc
+absl::Status SetNamespaces(const SpecInput& input, shim::v1::StartContainerRequest& spec);
+absl::StatusOr<shim::v1::Process> BuildProcess(const SpecInput& input);  // process.cc
+absl::StatusOr<shim::v1::UserSpec> BuildUser(const ::runtime::v1::LinuxContainerSecurityContext& security,
+                                             const oci::ImageConfig& image);
+absl::Status AddMounts(const SpecInput& input, shim::v1::Rootfs& rootfs);        // mounts.cc
+absl::Status AddImageVolumes(const SpecInput& input, shim::v1::Rootfs& rootfs);  // volumes.cc
+
+// Absolute, without "." and empty components; InvalidArgument when relative, or with ".." or a NUL.
+absl::StatusOr<std::string> CleanPath(const std::string& path, const std::string& field);
+
+inline const ::runtime::v1::LinuxContainerSecurityContext& SecurityOf(const ::runtime::v1::ContainerConfig& config) {
+  return config.linux().security_context();
+}
+inline const ::runtime::v1::NamespaceOption& NamespacesOf(const store::PodRecord& pod) {
+  return pod.config().linux().security_context().namespace_options();
+}
+
+}  // namespace wherry::container

@@ -1,0 +1,84 @@
+// StopContainer holds no lease while it waits for the end: others may stop the same container more quickly meanwhile, and
+// the record of the end is the exit event's business.
+#include <csignal>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cri/container/core.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::container {
+namespace {
+
+bool IsAlive(const store::ContainerRecord& record) {
+  return record.state() == store::STARTING || record.state() == store::RUNNING;
+}
+
+// The running container's handle; nullptr when there is nothing to stop. Waits for a Start under way.
+absl::StatusOr<std::shared_ptr<Live>> AwaitStarted(Core& core, const std::string& id, bool at_once) {
+  ASSIGN_OR_RETURN(store::Container record, Find(core, id));
+  if (record->state() == store::STARTING) {
+    // A start may hang (a dead NFS server); with its processes killed it fails.
+    if (at_once) core.cgroups.Kill(record->cgroup_path(), 0).IgnoreError();
+    auto lease = core.leases.Take(record->id());
+    ASSIGN_OR_RETURN(record, Find(core, id));
+  }
+  if (!IsAlive(*record)) return nullptr;
+  return core.running.Find(record->id());
+}
+
+absl::Status Signal(Core& core, const store::ContainerRecord& record, int number, bool all) {
+  shim::v1::Request request;
+  auto& signal = *request.mutable_signal();
+  signal.set_container_id(record.id());
+  signal.set_signal(number);
+  signal.set_all(all);
+  return core.hub.Call(record.pod_id(), std::move(request), kShimTimeout).status();
+}
+
+// With its shim gone or stuck the container's cgroup is still there to be killed.
+absl::Status KillHard(Core& core, const store::ContainerRecord& record) {
+  absl::Status status = Signal(core, record, SIGKILL, true);
+  if (status.ok() || absl::IsNotFound(status)) return absl::OkStatus();
+  return core.cgroups.Kill(record.cgroup_path(), static_cast<int>(absl::ToInt64Milliseconds(kKillTimeout)));
+}
+
+absl::Status AwaitEnd(Core& core, const store::ContainerRecord& record, Live& live) {
+  if (live.ended.WaitForNotificationWithTimeout(kKillTimeout)) return absl::OkStatus();
+  // Names a process that is left, and what it waits for.
+  RETURN_IF_ERROR(core.cgroups.Kill(record.cgroup_path(), 0));
+  return absl::DeadlineExceededError(
+      absl::StrCat("container ", record.id(), " was killed, but its end is not reported"));
+}
+
+}  // namespace
+
+absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout) {
+  absl::Time deadline = absl::Now() + timeout;
+  ASSIGN_OR_RETURN(store::Container record, Find(core, id));
+  ASSIGN_OR_RETURN(std::shared_ptr<Live> live, AwaitStarted(core, record->id(), timeout <= absl::ZeroDuration()));
+  if (live == nullptr) return absl::OkStatus();
+  if (timeout > absl::ZeroDuration()) {
+    // A refused signal is no reason to fail: the container may just have ended, and SIGKILL comes at the deadline.
+    Signal(core, *record, record->stop_signal(), false).IgnoreError();
+    if (live->ended.WaitForNotificationWithTimeout(deadline - absl::Now())) return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(KillHard(core, *record));
+  return AwaitEnd(core, *record, *live);
+}
+
+absl::Status KillAll(Core& core, const std::string& pod_id) {
+  std::vector<std::pair<store::Container, std::shared_ptr<Live>>> dying;
+  absl::Status result;
+  for (const auto& record : core.store.ContainersOf(pod_id)) {
+    auto live = AwaitStarted(core, record->id(), true);
+    if (!live.ok() || *live == nullptr) continue;
+    absl::Status status = KillHard(core, *record);
+    if (!status.ok()) result.Update(sys::Annotate(status, absl::StrCat("kill container ", record->id())));
+    dying.emplace_back(record, *live);
+  }
+  for (const auto& [record, live] : dying) result.Update(AwaitEnd(core, *record, *live));
+  return result;
+}
+
+}  // namespace wherry::container
