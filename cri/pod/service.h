@@ -28,8 +28,7 @@ struct Core;
 class Service {
  public:
   // `containers` and everything in `dependencies` outlive it.
-  Service(const container::Dependencies& dependencies, network::Network& network,
-          container::Service& containers);
+  Service(const container::Dependencies& dependencies, network::Network& network, container::Service& containers);
   ~Service();
 
   // Once, before the first request: compares the store with what exists, finishes or undoes what a crash

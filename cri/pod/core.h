@@ -1,0 +1,79 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cri/container/core.h"
+#include "cri/network/network.h"
+#include "cri/pod/service.h"
+
+// What the verbs share, and the verbs. A sandbox's states, as records.proto has them:
+//
+//              RunPodSandbox            StopPodSandbox, or its shim's death
+//   (nothing) ───────────────▶ CREATING ─▶ READY ─▶ STOPPING ─▶ NOT_READY
+//                                 │ failed   │                      │
+//   (nothing) ◀───────────────────┘          ▼                      ▼
+//       ▲                                  REMOVING ◀───────────────┘   RemovePodSandbox
+//       └───────────────────────────────────┘
+//
+// Each arrow is one committed record; whoever makes it owns the pod's lease. CREATING is invisible outside.
+namespace wherry::pod {
+
+struct Core final : container::Inbox::Receiver {
+  Core(network::Network& cni, container::Core& container_core)
+      : network(cni), containers(container_core), store(container_core.store), paths(container_core.paths) {}
+  ~Core() override { containers.inbox.Close(); }
+
+  // Events of the shims; events.cc.
+  void ContainerExited(const std::string& pod_id, const shim::v1::ContainerExited& event) override;
+  void ExecExited(const std::string& pod_id, const shim::v1::ExecExited& event) override;
+  void ShimLost(const std::string& pod_id) override;
+
+  network::Network& network;
+  container::Core& containers;
+  store::Store& store;
+  const container::Paths& paths;
+  container::Joins<absl::StatusOr<std::string>> runs;
+};
+
+inline const ::runtime::v1::NamespaceOption& NamespacesOf(const ::runtime::v1::PodSandboxConfig& config) {
+  return config.linux().security_context().namespace_options();
+}
+inline bool HasHostNetwork(const ::runtime::v1::PodSandboxConfig& config) {
+  return NamespacesOf(config).network() == ::runtime::v1::NODE;
+}
+
+// InvalidArgument or Unimplemented, naming the field, for what cannot be honoured.
+absl::Status Validate(const ::runtime::v1::RunPodSandboxRequest& request);
+
+// resolv.conf and hostname in the pod's state directory, and the log directory.
+absl::Status WriteFiles(const container::Paths& paths, const store::PodRecord& pod);
+
+absl::StatusOr<std::string> Run(Core& core, const ::runtime::v1::RunPodSandboxRequest& request);
+absl::Status Stop(Core& core, const std::string& id);
+absl::Status Remove(Core& core, const std::string& id);
+absl::Status Recover(Core& core);
+
+// The pod as others see it: CREATING ones do not exist. NotFound.
+absl::StatusOr<store::Pod> Find(const Core& core, const std::string& id);
+
+// The pod's network and processes are gone afterwards. Idempotent; every step is tried, the first failure is returned.
+// The caller owns the pod's lease.
+absl::Status TakeDown(Core& core, const store::PodRecord& pod);
+// Everything that is left of a pod that was taken down, its record last. The caller owns the pod's lease.
+absl::Status Erase(Core& core, const store::PodRecord& pod);
+
+// What the CNI plugins are told of the pod.
+network::PodNetwork NetworkOf(const store::PodRecord& pod);
+
+// Removes the pin of a network namespace. OK when it is gone.
+absl::Status Unpin(const std::string& path);
+
+// The shim of a pod whose pid was not written down any more, by its command line; pid -1 when there is none.
+shim::Process FindShim(const std::string& pod_id);
+// What exists on the host under names of ours that no record explains; run after all records are recovered.
+void RemoveLeftovers(Core& core);
+
+}  // namespace wherry::pod

@@ -1,0 +1,43 @@
+// What the shims tell. The hub's thread only hands over; the work may wait for leases and disks.
+#include <spdlog/spdlog.h>
+
+#include "cri/pod/core.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::pod {
+namespace {
+
+// A pod without its shim cannot go on: its containers would have no log, no exit code and no parent.
+absl::Status Lose(Core& core, const std::string& pod_id) {
+  for (const store::Container& c : core.store.ContainersOf(pod_id)) {
+    absl::Status lost =
+        container::MarkLost(core.containers, c->id(), "the pod's shim was killed, and the container with it");
+    if (!lost.ok() && !absl::IsNotFound(lost)) return lost;
+  }
+  auto lease = core.containers.leases.Take(pod_id);
+  auto found = core.store.FindPod(pod_id);
+  if (!found.ok() || (*found)->state() != store::POD_READY) return absl::OkStatus();
+  store::PodRecord pod = **found;
+  pod.set_state(store::POD_NOT_READY);  // the network goes with StopPodSandbox
+  return core.store.Put(std::move(pod));
+}
+
+}  // namespace
+
+void Core::ContainerExited(const std::string& pod_id, const shim::v1::ContainerExited& event) {
+  containers.workers.Submit([this, pod_id, event] { container::OnExit(containers, pod_id, event); });
+}
+
+void Core::ExecExited(const std::string&, const shim::v1::ExecExited& event) {
+  containers.execs.End(event.exec_id(), event.exit());
+}
+
+void Core::ShimLost(const std::string& pod_id) {
+  containers.execs.ShimLost(pod_id);
+  containers.workers.Submit([this, pod_id] {
+    absl::Status status = Lose(*this, pod_id);
+    if (!status.ok()) spdlog::error("lost shim of pod sandbox {}: {}", pod_id, std::string(status.message()));
+  });
+}
+
+}  // namespace wherry::pod

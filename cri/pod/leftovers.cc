@@ -1,0 +1,76 @@
+// Names derive from ids, so whatever has an id's name and no record is left over from a crash between two steps.
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "cri/container/directories.h"
+#include "cri/container/ids.h"
+#include "cri/pod/core.h"
+#include "runtime/sys/file.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::pod {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Entries of a directory that are ids.
+std::vector<std::string> IdsIn(const std::string& directory) {
+  std::vector<std::string> out;
+  std::error_code ec;
+  for (fs::directory_iterator it(directory, ec), end; !ec && it != end; it.increment(ec))
+    if (std::string name = it->path().filename(); container::IsId(name)) out.push_back(name);
+  return out;
+}
+
+void Log(absl::string_view what, const std::string& id, const absl::Status& status) {
+  if (status.ok())
+    spdlog::info("removed {} {}, which no record explains", std::string(what), id);
+  else
+    spdlog::error("{} {} is left over: {}", std::string(what), id, std::string(status.message()));
+}
+
+bool Known(const Core& core, const std::string& pod_id) { return core.store.FindPod(pod_id).ok(); }
+
+}  // namespace
+
+shim::Process FindShim(const std::string& pod_id) {
+  std::error_code ec;
+  for (fs::directory_iterator it("/proc", ec), end; !ec && it != end; it.increment(ec)) {
+    shim::Process process;
+    const std::string pid = it->path().filename();
+    if (!absl::SimpleAtoi(pid, &process.pid)) continue;
+    auto line = sys::ReadFileAt(AT_FDCWD, "/proc/" + pid + "/cmdline");
+    if (!line.ok() || !absl::StrContains(*line, "wherry-shim") || !absl::StrContains(*line, pod_id)) continue;
+    auto stat = sys::ReadFileAt(AT_FDCWD, "/proc/" + pid + "/stat");
+    if (!stat.ok()) continue;
+    // Fields are counted from the last ')': the name before it may hold spaces. Start time is field 22.
+    std::vector<std::string> fields = absl::StrSplit(stat->substr(stat->rfind(')') + 2), ' ');
+    if (fields.size() > 19 && absl::SimpleAtoi(fields[19], &process.start_time)) return process;
+  }
+  return {};
+}
+
+void RemoveLeftovers(Core& core) {
+  for (const std::string& id : IdsIn(core.paths.pods())) {
+    if (Known(core, id)) continue;
+    if (shim::Process shim = FindShim(id); shim.pid > 0) Log("shim", id, core.containers.hub.End(id, shim));
+    Log("pod directory", id, container::RemoveTree(core.paths.pod(id)));
+  }
+  for (const std::string& id : IdsIn(core.paths.all_netns()))
+    if (!Known(core, id)) Log("network namespace", id, Unpin(core.paths.netns(id)));
+  for (const std::string& id : IdsIn(core.paths.containers()))
+    if (!core.store.FindContainer(id).ok())
+      Log("container directory", id, container::RemoveTree(core.paths.container(id)));
+  auto members = core.containers.cgroups.Members(core.paths.own_cgroups());
+  if (!members.ok()) return;
+  const std::string tree = members->memory_dir.empty() ? members->unified_dir : members->memory_dir;
+  for (const std::string& id : IdsIn(tree))
+    if (!Known(core, id)) Log("cgroup", id, container::DestroyCgroup(core.containers, core.paths.own_pod_cgroup(id)));
+}
+
+}  // namespace wherry::pod

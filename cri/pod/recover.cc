@@ -1,0 +1,93 @@
+// After a start of wherryd the records say what was, and the shims what is. Pods are looked at side by side, because the
+// slowest shim must not decide how long a node is without its runtime. Trouble with one pod is logged and leaves that pod
+// NOT_READY; the kubelet then makes another one.
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "absl/strings/ascii.h"
+#include "cri/pod/core.h"
+#include "runtime/sys/file.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::pod {
+namespace {
+
+constexpr int kThreads = 8;
+
+using States = std::map<std::string, shim::v1::ContainerState>;
+
+absl::StatusOr<States> AskShim(Core& core, const store::PodRecord& pod) {
+  shim::Process process{pod.shim_pid(), pod.shim_start_time()};
+  RETURN_IF_ERROR(core.containers.hub.Connect(pod.id(), core.paths.shim_socket(pod.id()), process));
+  shim::v1::Request request;
+  request.mutable_state();
+  ASSIGN_OR_RETURN(shim::Reply reply, core.containers.hub.Call(pod.id(), std::move(request), container::kShimTimeout));
+  States states;
+  for (const auto& c : reply.message.state().containers()) states[c.container_id()] = c;
+  return states;
+}
+
+absl::Status RecoverContainers(Core& core, const std::string& pod_id, const States& states,
+                               const std::string& why_lost) {
+  absl::Status result;
+  for (const store::Container& c : core.store.ContainersOf(pod_id)) {
+    auto state = states.find(c->id());
+    result.Update(container::Recover(core.containers, *c, state == states.end() ? nullptr : &state->second, why_lost));
+  }
+  return result;
+}
+
+absl::Status SetNotReady(Core& core, store::PodRecord pod) {
+  pod.set_state(store::POD_NOT_READY);
+  return core.store.Put(std::move(pod));
+}
+
+absl::Status RecoverPod(Core& core, const store::PodRecord& pod, const std::string& boot_id) {
+  if (pod.state() == store::POD_CREATING || pod.state() == store::POD_REMOVING) {
+    RETURN_IF_ERROR(RecoverContainers(core, pod.id(), {}, "the pod was being removed"));
+    return Remove(core, pod.id());
+  }
+  if (pod.boot_id() != boot_id) {
+    RETURN_IF_ERROR(RecoverContainers(core, pod.id(), {}, "the node was rebooted"));
+    store::PodRecord dead = pod;
+    dead.set_shim_pid(0);  // its number is somebody else's now
+    return SetNotReady(core, std::move(dead));
+  }
+  if (pod.shim_pid() == 0) return RecoverContainers(core, pod.id(), {}, "the pod was stopped");
+  auto states = AskShim(core, pod);
+  if (states.ok()) {
+    RETURN_IF_ERROR(RecoverContainers(core, pod.id(), *states, ""));
+    return pod.state() == store::POD_STOPPING ? Stop(core, pod.id()) : absl::OkStatus();
+  }
+  RETURN_IF_ERROR(
+      RecoverContainers(core, pod.id(), {}, absl::StrCat("the pod's shim is gone: ", states.status().message())));
+  return pod.state() == store::POD_STOPPING ? Stop(core, pod.id()) : SetNotReady(core, pod);
+}
+
+}  // namespace
+
+absl::Status Recover(Core& core) {
+  ASSIGN_OR_RETURN(std::string boot, sys::ReadFileAt(AT_FDCWD, "/proc/sys/kernel/random/boot_id"));
+  const std::string boot_id(absl::StripAsciiWhitespace(boot));
+  const std::vector<store::Pod> pods = core.store.Pods();
+  std::atomic<size_t> next{0};
+  auto work = [&] {
+    for (size_t i; (i = next++) < pods.size();) {
+      absl::Status status = RecoverPod(core, *pods[i], boot_id);
+      if (!status.ok()) spdlog::error("recovery of pod sandbox {}: {}", pods[i]->id(), std::string(status.message()));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < kThreads && i < pods.size(); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  RemoveLeftovers(core);
+  core.containers.inbox.Open(&core);
+  return absl::OkStatus();
+}
+
+}  // namespace wherry::pod

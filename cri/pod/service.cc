@@ -1,0 +1,18 @@
+#include "cri/pod/service.h"
+
+#include "cri/pod/core.h"
+
+namespace wherry::pod {
+
+Service::Service(const container::Dependencies&, network::Network& network, container::Service& containers)
+    : core_(std::make_unique<Core>(network, containers.core())) {}
+Service::~Service() = default;
+
+absl::Status Service::Recover() { return pod::Recover(*core_); }
+absl::StatusOr<std::string> Service::Run(const ::runtime::v1::RunPodSandboxRequest& request) {
+  return pod::Run(*core_, request);
+}
+absl::Status Service::Stop(const std::string& id) { return pod::Stop(*core_, id); }
+absl::Status Service::Remove(const std::string& id) { return pod::Remove(*core_, id); }
+
+}  // namespace wherry::pod

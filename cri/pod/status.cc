@@ -1,0 +1,72 @@
+// Sandboxes as CRI shows them, from memory.
+#include "runtime/sys/status.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/time/clock.h"
+#include "cri/container/view.h"
+#include "cri/pod/core.h"
+
+namespace wherry::pod {
+namespace {
+
+namespace cri = ::runtime::v1;
+
+cri::PodSandboxState StateOf(const store::PodRecord& pod) {
+  return pod.state() == store::POD_READY ? cri::SANDBOX_READY : cri::SANDBOX_NOTREADY;
+}
+
+template <typename Message>
+void FillCommon(const store::PodRecord& pod, Message& out) {
+  out.set_id(pod.id());
+  *out.mutable_metadata() = pod.config().metadata();
+  out.set_state(StateOf(pod));
+  out.set_created_at(pod.created_at_ns());
+  *out.mutable_labels() = pod.config().labels();
+  *out.mutable_annotations() = pod.config().annotations();
+  out.set_runtime_handler(pod.runtime_handler());
+}
+
+std::string VerboseInfo(const store::PodRecord& pod) {
+  nlohmann::json info = {{"pid", pod.shim_pid()},
+                         {"cgroupPath", pod.cgroup_path()},
+                         {"networkNamespace", pod.netns_path()},
+                         {"runtimeHandler", pod.runtime_handler()},
+                         {"ips", nlohmann::json::array()}};
+  for (const std::string& ip : pod.ips()) info["ips"].push_back(ip);
+  return info.dump();
+}
+
+bool Selected(const store::PodRecord& pod, const cri::PodSandboxFilter& filter) {
+  if (pod.state() == store::POD_CREATING || !absl::StartsWith(pod.id(), filter.id())) return false;
+  if (filter.has_state() && filter.state().state() != StateOf(pod)) return false;
+  return container::LabelsMatch(filter.label_selector(), pod.config().labels());
+}
+
+}  // namespace
+
+absl::StatusOr<cri::PodSandboxStatusResponse> Service::Status(const std::string& id, bool verbose) const {
+  ASSIGN_OR_RETURN(store::Pod pod, Find(*core_, id));
+  cri::PodSandboxStatusResponse out;
+  cri::PodSandboxStatus& status = *out.mutable_status();
+  FillCommon(*pod, status);
+  *status.mutable_linux()->mutable_namespaces()->mutable_options() = NamespacesOf(pod->config());
+  cri::PodSandboxNetworkStatus& net = *status.mutable_network();
+  for (int i = 0; i < pod->ips_size(); ++i)
+    i == 0 ? net.set_ip(pod->ips(i)) : net.add_additional_ips()->set_ip(pod->ips(i));
+  for (cri::ContainerStatus& c : container::StatusesOf(core_->containers, pod->id()))
+    *out.add_containers_statuses() = std::move(c);
+  out.set_timestamp(absl::GetCurrentTimeNanos());
+  if (verbose) (*out.mutable_info())["info"] = VerboseInfo(*pod);
+  return out;
+}
+
+std::vector<cri::PodSandbox> Service::List(const cri::PodSandboxFilter& filter) const {
+  std::vector<cri::PodSandbox> out;
+  for (const store::Pod& pod : core_->store.Pods())
+    if (Selected(*pod, filter)) FillCommon(*pod, out.emplace_back());
+  return out;
+}
+
+}  // namespace wherry::pod
