@@ -1,0 +1,141 @@
+#include "cri/server/daemon.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "cri/container/inbox.h"
+#include "cri/container/service.h"
+#include "cri/image/store.h"
+#include "cri/network/network.h"
+#include "cri/pod/service.h"
+#include "cri/server/image_service.h"
+#include "cri/server/listener.h"
+#include "cri/server/programs.h"
+#include "cri/server/runtime_service.h"
+#include "cri/server/socket.h"
+#include "cri/store/store.h"
+#include "runtime/cgroup/cgroup.h"
+#include "runtime/shim/client.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::server {
+
+// Members are made from top to bottom and destroyed from bottom to top: what is below uses what is above.
+struct Daemon::Parts {
+  Parts(const config::Config& configuration, std::shared_ptr<spdlog::logger> logger)
+      : config(configuration), log(std::move(logger)) {}
+
+  const config::Config config;
+  const std::shared_ptr<spdlog::logger> log;
+  sys::UniqueFd root_lock, state_lock;
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<image::ImageStore> images;
+  std::unique_ptr<cgroup::Cgroups> cgroups;
+  std::unique_ptr<network::Network> network;
+  container::Inbox inbox;
+  std::unique_ptr<shim::Hub> hub;
+  std::unique_ptr<container::Service> containers;
+  std::unique_ptr<pod::Service> pods;
+  std::unique_ptr<Edge> edge;
+  std::unique_ptr<RuntimeService> runtime_service;
+  std::unique_ptr<ImageService> image_service;
+  std::unique_ptr<WherryService> wherry_service;
+  std::unique_ptr<Listener> listener;
+
+  absl::Status Lock();
+  absl::Status OpenStores();
+  absl::Status OpenHost();
+  absl::Status Recover();
+  absl::Status Listen();
+};
+
+absl::Status Daemon::Parts::Lock() {
+  ASSIGN_OR_RETURN(root_lock, LockDirectory(config.root, 0711));
+  ASSIGN_OR_RETURN(state_lock, LockDirectory(config.state, 0711));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Parts::OpenStores() {
+  ASSIGN_OR_RETURN(store, store::Store::Open(config.root + "/wherry.db"));
+  image::ImageStore::Options options;
+  options.root = config.root;
+  ASSIGN_OR_RETURN(options.pull_program, FindProgram(config.libexec_dir, "wherry-pull"));
+  ASSIGN_OR_RETURN_CTX(images, image::ImageStore::Open(options), "image store");
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Parts::OpenHost() {
+  if (config.cgroup_driver == config::CgroupDriver::kSystemd)
+    return absl::UnimplementedError("cgroup_driver \"systemd\" is not implemented by wherry " WHERRY_VERSION
+                                    "; use \"cgroupfs\", for the kubelet too");
+  ASSIGN_OR_RETURN_CTX(cgroups, cgroup::OpenCgroupfs(), "cgroups");
+  network::Network::Options cni{config.cni.conf_dir, config.cni.cache_dir, config.cni.bin_dirs,
+                                config.cni.timeout_seconds};
+  ASSIGN_OR_RETURN_CTX(network, network::Network::Create(cni), "network");
+  shim::Hub::Options shims;
+  ASSIGN_OR_RETURN(shims.shim_program, FindProgram(config.libexec_dir, "wherry-shim"));
+  const std::string shims_cgroup = config.cgroup_parent + "/shims";
+  RETURN_IF_ERROR_CTX(cgroups->Create(shims_cgroup), "cgroup of the shims");
+  ASSIGN_OR_RETURN(cgroup::Membership members, cgroups->Members(shims_cgroup));
+  // One hierarchy is enough: what matters is that a pod's memory limit and the kubelet's kill do not reach its shim.
+  shims.shim_cgroup = members.memory_dir.empty() ? members.unified_dir : members.memory_dir;
+  ASSIGN_OR_RETURN_CTX(hub, shim::Hub::Create(shims, inbox.events()), "shims");
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Parts::Recover() {
+  const absl::Time begin = absl::Now();
+  container::Dependencies dependencies{config, *store, *images, *cgroups, *hub, inbox};
+  containers = std::make_unique<container::Service>(dependencies);
+  pods = std::make_unique<pod::Service>(dependencies, *network, *containers);
+  RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
+  log->info("{} pods and {} containers recovered in {:.1f} ms", store->Pods().size(), store->Containers().size(),
+            absl::ToDoubleMilliseconds(absl::Now() - begin));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Parts::Listen() {
+  edge = std::make_unique<Edge>(log);
+  runtime_service = std::make_unique<RuntimeService>(
+      *edge, RuntimeService::Backends{config, *pods, *containers, *network, cgroups->layout()});
+  image_service = std::make_unique<ImageService>(*edge, *images);
+  wherry_service = std::make_unique<WherryService>(*edge, *images);
+  ASSIGN_OR_RETURN(listener,
+                   Listener::Start(config.socket, {runtime_service.get(), image_service.get(), wherry_service.get()}));
+  log->info("serving on {}", config.socket);
+  return absl::OkStatus();
+}
+
+namespace {
+
+// Each pod costs a few descriptors, each request some more; the usual soft limit of 1024 would be a limit of pods. The hard
+// one is what the administrator set. Children get their limits set when they are started.
+void RaiseFileLimit() {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Daemon::~Daemon() = default;
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::Config& config,
+                                                      std::shared_ptr<spdlog::logger> log) {
+  RaiseFileLimit();
+  auto parts = std::make_unique<Parts>(config, std::move(log));
+  RETURN_IF_ERROR(parts->Lock());
+  RETURN_IF_ERROR(parts->OpenStores());
+  RETURN_IF_ERROR(parts->OpenHost());
+  RETURN_IF_ERROR(parts->Recover());
+  RETURN_IF_ERROR(parts->Listen());
+  return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
+}
+
+bool Daemon::Stop() { return parts_->listener->Drain(absl::Seconds(2)); }
+
+}  // namespace wherry::server

@@ -1,0 +1,63 @@
+#include <nlohmann/json.hpp>
+
+#include "cri/config/config.h"
+#include "cri/network/network.h"
+#include "cri/server/runtime_service.h"
+
+// The node's readiness as the runtime sees it, asked every few seconds.
+namespace wherry::server {
+namespace {
+
+void AddCondition(cri::RuntimeStatus* status, const std::string& type, const network::Readiness& readiness) {
+  cri::RuntimeCondition* condition = status->add_conditions();
+  condition->set_type(type);
+  condition->set_status(readiness.ready);
+  condition->set_reason(readiness.reason);
+  condition->set_message(readiness.message);
+}
+
+// One entry for each handler that RunPodSandbox takes; "" is what pods without a RuntimeClass ask for.
+void AddHandlers(cri::StatusResponse* response) {
+  cri::RuntimeHandler* handler = response->add_runtime_handlers();
+  handler->set_name("");
+  handler->mutable_features()->set_recursive_read_only_mounts(true);  // mount_setattr(2), Linux 5.12
+  handler->mutable_features()->set_user_namespaces(false);
+  response->mutable_features()->set_supplemental_groups_policy(true);
+}
+
+std::string Describe(const config::Config& config, const std::string& cgroup_layout) {
+  nlohmann::json json = {
+      {"root", config.root},
+      {"state", config.state},
+      {"socket", config.socket},
+      {"cgroup", {{"layout", cgroup_layout}, {"parent", config.cgroup_parent}}},
+      {"cni",
+       {{"conf_dir", config.cni.conf_dir}, {"bin_dirs", config.cni.bin_dirs}, {"cache_dir", config.cni.cache_dir}}},
+  };
+  return json.dump();
+}
+
+}  // namespace
+
+grpc::Status RuntimeService::Status(grpc::ServerContext*, const cri::StatusRequest* request,
+                                    cri::StatusResponse* response) {
+  return edge_.Serve({"Status", Kind::kRead, ""}, [&] {
+    // Recovery comes before the first request: who can ask has a working runtime.
+    AddCondition(response->mutable_status(), "RuntimeReady", {true, "", ""});
+    const network::Readiness network = backends_.network.Ready();
+    AddCondition(response->mutable_status(), "NetworkReady", network);
+    AddHandlers(response);
+    if (request->verbose()) {
+      auto& info = *response->mutable_info();
+      info["config"] = Describe(backends_.config, backends_.cgroup_layout);
+      info["cni"] =
+          nlohmann::json{
+              {"network", backends_.network.network_name()}, {"ready", network.ready}, {"message", network.message}}
+              .dump();
+      info["version"] = nlohmann::json{{"wherry", WHERRY_VERSION}}.dump();
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace wherry::server

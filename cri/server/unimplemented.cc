@@ -1,0 +1,43 @@
+#include "absl/strings/str_cat.h"
+#include "cri/server/runtime_service.h"
+
+// The RPCs that this version lacks. Unimplemented is an answer that the kubelet knows what to do with: it falls back to
+// plain lists, to polling instead of events and to cAdvisor for statistics, and fails a pod's resize or exec with our text.
+namespace wherry::server {
+namespace {
+
+absl::Status Lacking(absl::string_view rpc) {
+  return absl::UnimplementedError(absl::StrCat("wherry " WHERRY_VERSION " does not implement ", rpc));
+}
+
+}  // namespace
+
+#define WHERRY_LACKS(NAME)                                                                                   \
+  grpc::Status RuntimeService::NAME(grpc::ServerContext*, const cri::NAME##Request*, cri::NAME##Response*) { \
+    return edge_.Serve({#NAME, Kind::kRead, ""}, [] { return Lacking(#NAME); });                             \
+  }
+#define WHERRY_LACKS_STREAM(NAME, REQUEST, ITEM)                                                                 \
+  grpc::Status RuntimeService::NAME(grpc::ServerContext*, const cri::REQUEST*, grpc::ServerWriter<cri::ITEM>*) { \
+    return edge_.Serve({#NAME, Kind::kRead, ""}, [] { return Lacking(#NAME); });                                 \
+  }
+
+WHERRY_LACKS(UpdateContainerResources)
+WHERRY_LACKS(UpdatePodSandboxResources)
+WHERRY_LACKS(Exec)
+WHERRY_LACKS(Attach)
+WHERRY_LACKS(PortForward)
+WHERRY_LACKS(ContainerStats)
+WHERRY_LACKS(ListContainerStats)
+WHERRY_LACKS(PodSandboxStats)
+WHERRY_LACKS(ListPodSandboxStats)
+WHERRY_LACKS(CheckpointContainer)
+WHERRY_LACKS(ListMetricDescriptors)
+WHERRY_LACKS(ListPodSandboxMetrics)
+WHERRY_LACKS_STREAM(StreamPodSandboxes, StreamPodSandboxesRequest, StreamPodSandboxesResponse)
+WHERRY_LACKS_STREAM(StreamContainers, StreamContainersRequest, StreamContainersResponse)
+WHERRY_LACKS_STREAM(StreamContainerStats, StreamContainerStatsRequest, StreamContainerStatsResponse)
+WHERRY_LACKS_STREAM(StreamPodSandboxStats, StreamPodSandboxStatsRequest, StreamPodSandboxStatsResponse)
+WHERRY_LACKS_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest, StreamPodSandboxMetricsResponse)
+WHERRY_LACKS_STREAM(GetContainerEvents, GetEventsRequest, ContainerEventResponse)
+
+}  // namespace wherry::server

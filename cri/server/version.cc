@@ -1,0 +1,33 @@
+#include "cri/server/runtime_service.h"
+
+// What the kubelet asks before anything else, and again and again.
+namespace wherry::server {
+
+grpc::Status RuntimeService::Version(grpc::ServerContext*, const cri::VersionRequest*, cri::VersionResponse* response) {
+  return edge_.Serve({"Version", Kind::kRead, ""}, [&] {
+    response->set_version("0.1.0");  // of the kubelet's own API; it accepts no other
+    response->set_runtime_name("wherry");
+    response->set_runtime_version(WHERRY_VERSION);
+    response->set_runtime_api_version("v1");
+    return absl::OkStatus();
+  });
+}
+
+// The kubelet takes its cgroup driver from here. 0 would mean systemd, so `linux` is always set.
+grpc::Status RuntimeService::RuntimeConfig(grpc::ServerContext*, const cri::RuntimeConfigRequest*,
+                                           cri::RuntimeConfigResponse* response) {
+  return edge_.Serve({"RuntimeConfig", Kind::kRead, ""}, [&] {
+    response->mutable_linux()->set_cgroup_driver(cri::CGROUPFS);
+    return absl::OkStatus();
+  });
+}
+
+// Carries the node's pod CIDR. Networks are configured by CNI files alone, so there is nothing to do with it; refusing it
+// would keep the node from becoming ready.
+grpc::Status RuntimeService::UpdateRuntimeConfig(grpc::ServerContext*, const cri::UpdateRuntimeConfigRequest* request,
+                                                 cri::UpdateRuntimeConfigResponse*) {
+  return edge_.Serve({"UpdateRuntimeConfig", Kind::kChange, request->runtime_config().network_config().pod_cidr()},
+                     [] { return absl::OkStatus(); });
+}
+
+}  // namespace wherry::server
