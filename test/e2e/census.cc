@@ -1,5 +1,7 @@
 #include "test/e2e/census.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -40,7 +42,22 @@ void Cgroups(Census& c, const std::string& cgroup) {
   }
 }
 
+// Orphans that have ended are ours to reap: this process is the init of its PID namespace.
+void ReapOrphans() {
+  std::error_code ec;
+  for (const auto& e : fs::directory_iterator("/proc", ec)) {
+    std::string pid = e.path().filename(), line;
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::ifstream stat("/proc/" + pid + "/stat");
+    std::getline(stat, line);
+    size_t name_end = line.rfind(')');
+    if (name_end == std::string::npos) continue;
+    if (line.compare(name_end, 5, ") Z 1") == 0) waitpid(std::stoi(pid), nullptr, WNOHANG);
+  }
+}
+
 void Processes(Census& c) {
+  ReapOrphans();
   std::error_code ec;
   for (const auto& e : fs::directory_iterator("/proc", ec)) {
     std::string pid = e.path().filename();

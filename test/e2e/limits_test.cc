@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -16,11 +19,11 @@ auto Limit(const std::function<void(cri::LinuxContainerResources&)>& set) {
 TEST_F(LimitsTest, AllocationOverTheMemoryLimitIsOOMKilledAndOthersLive) {
   std::string pod = node.RunPod("p"), other = node.RunPod("other");
   std::string bystander = node.Run(other, "bystander", {"sleep", "1000"});
-  std::string c = node.Run(pod, "greedy", {"sh", "-c", "exec dd if=/dev/zero of=/dev/null bs=128M count=1"},
-                           Limit([](auto& r) {
-                             r.set_memory_limit_in_bytes(32 << 20);
-                             r.set_memory_swap_limit_in_bytes(32 << 20);
-                           }));
+  std::string c =
+      node.Run(pod, "greedy", {"sh", "-c", "exec dd if=/dev/zero of=/dev/null bs=128M count=1"}, Limit([](auto& r) {
+                 r.set_memory_limit_in_bytes(32 << 20);
+                 r.set_memory_swap_limit_in_bytes(32 << 20);
+               }));
   auto s = node.WaitExited(c);
   EXPECT_EQ(s.exit_code(), 137);
   EXPECT_EQ(s.reason(), "OOMKilled");
@@ -46,17 +49,19 @@ TEST_F(LimitsTest, CpuQuotaIsWhatTheKernelHolds) {
 }
 
 TEST_F(LimitsTest, ForkBombStopsAtPidsMax) {
-  std::string pod = node.RunPod("p"), other = node.RunPod("other");
-  std::string bystander = node.Run(other, "bystander", {"sleep", "1000"});
-  // The CRI has no pids limit for a container: the kubelet sets it on the pod's cgroup, whose name it knows.
-  std::string bomb = node.Run(pod, "bomb", {"sleep", "1000"});
-  for (const char* dir : {"/sys/fs/cgroup/pids", "/sys/fs/cgroup"}) {
-    FILE* f = fopen((dir + node.cgroup() + "/" + pod + "/pids.max").c_str(), "w");
-    if (f == nullptr) continue;
-    fputs("20", f);
-    ASSERT_EQ(fclose(f), 0);
-    break;
+  // As on a node: the kubelet makes the pod's cgroup, limits it and names it to the runtime.
+  const std::string parent = node.cgroup() + "/kubepods/pod1";
+  int limited = 0;
+  for (const char* tree : {"/sys/fs/cgroup/pids", "/sys/fs/cgroup"}) {
+    if (!std::filesystem::exists(std::string(tree) + "/cgroup.procs")) continue;
+    std::filesystem::create_directories(tree + parent);
+    std::ofstream(tree + parent + "/pids.max") << "20" << std::flush;
+    ++limited;
   }
+  ASSERT_EQ(limited, 1);
+  std::string pod = node.RunPod("p", [&](auto& c) { c.mutable_linux()->set_cgroup_parent(parent); });
+  std::string bystander = node.Run(node.RunPod("other"), "bystander", {"sleep", "1000"});
+  std::string bomb = node.Run(pod, "bomb", {"sleep", "1000"});
   auto r = node.Exec(bomb, {"sh", "-c", "i=0; while [ $i -lt 100 ]; do sleep 50 & i=$((i+1)); done; exit 0"});
   EXPECT_NE(r.exit_code(), 0);
   EXPECT_THAT(r.stderr(), testing::HasSubstr("fork"));

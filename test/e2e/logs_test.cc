@@ -39,8 +39,8 @@ TEST_F(LogsTest, LongLinesAreSplitAt16KiBAndJoinAgain) {
 
 TEST_F(LogsTest, RotationLosesNothing) {
   std::string pod = node.RunPod("p");
-  std::string c = node.Run(
-      pod, "c", {"sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; sleep 1000"});
+  std::string c =
+      node.Run(pod, "c", {"sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; sleep 1000"});
   std::string path = node.Status(c).log_path();
   ASSERT_TRUE(std::filesystem::exists(path)) << "the file is there when StartContainer returns";
   std::filesystem::rename(path, path + ".1");

@@ -89,11 +89,11 @@ Node::~Node() {
 }
 
 void Node::WriteConfig() {
-  WriteFile(dir_ + "/config.toml", "root = \"" + dir_ + "/lib\"\nstate = \"" + dir_ + "/run\"\nsocket = \"" +
-                                       socket_ + "\"\ncgroup_driver = \"cgroupfs\"\ncgroup_parent = \"" +
-                                       cgroup_ + "\"\n[cni]\nconf_dir = \"" + dir_ +
-                                       "/net.d\"\nbin_dirs = [\"" WHERRY_BIN_DIR "/cni\"]\ncache_dir = \"" +
-                                       dir_ + "/cni\"\n[log]\nlevel = \"debug\"\n");
+  WriteFile(dir_ + "/config.toml", "root = \"" + dir_ + "/lib\"\nstate = \"" + dir_ + "/run\"\nsocket = \"" + socket_ +
+                                       "\"\ncgroup_driver = \"cgroupfs\"\ncgroup_parent = \"" + cgroup_ +
+                                       "\"\n[cni]\nconf_dir = \"" + dir_ +
+                                       "/net.d\"\nbin_dirs = [\"" WHERRY_BIN_DIR "/cni\"]\ncache_dir = \"" + dir_ +
+                                       "/cni\"\n[log]\nlevel = \"debug\"\n");
   WriteFile(dir_ + "/net.d/10-test.conflist", R"({
     "cniVersion": "1.0.0", "name": "test", "plugins": [{
       "type": "bridge", "bridge": "wtest0", "isGateway": true,
@@ -129,8 +129,7 @@ void Node::Connect() {
   images_ = cri::ImageService::NewStub(channel);
   own_ = wherry::v1::Wherry::NewStub(channel);
   auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(20);
-  ASSERT_TRUE(channel->WaitForConnected(deadline)) << "wherryd does not listen:\n"
-                                                   << ReadFile(dir_ + "/wherryd.log");
+  ASSERT_TRUE(channel->WaitForConnected(deadline)) << "wherryd does not listen:\n" << ReadFile(dir_ + "/wherryd.log");
 }
 
 void Node::Kill9() {
@@ -177,13 +176,14 @@ cri::CreateContainerRequest Node::CreateRequest(const std::string& pod, const st
   ask.set_pod_sandbox_id(pod);
   cri::PodSandboxStatusResponse resp;
   grpc::ClientContext ctx;
-  if (runtime_->PodSandboxStatus(&ctx, ask, &resp).ok())
+  if (runtime_->PodSandboxStatus(&ctx, ask, &resp).ok()) {
     *req.mutable_sandbox_config() = PodConfig(resp.status().metadata().name());
+    sec->mutable_namespace_options()->set_network(resp.status().linux().namespaces().options().network());
+  }
   return req;
 }
 
-std::string Node::Create(const std::string& pod, const std::string& name,
-                         const std::vector<std::string>& command,
+std::string Node::Create(const std::string& pod, const std::string& name, const std::vector<std::string>& command,
                          const std::function<void(cri::ContainerConfig&)>& edit) {
   cri::CreateContainerRequest req = CreateRequest(pod, name, command);
   if (edit) edit(*req.mutable_config());
@@ -203,8 +203,7 @@ void Node::StartContainer(const std::string& id) {
   EXPECT_TRUE(st.ok()) << "StartContainer " << id << ": " << Describe(st);
 }
 
-std::string Node::Run(const std::string& pod, const std::string& name,
-                      const std::vector<std::string>& command,
+std::string Node::Run(const std::string& pod, const std::string& name, const std::vector<std::string>& command,
                       const std::function<void(cri::ContainerConfig&)>& edit) {
   std::string id = Create(pod, name, command, edit);
   StartContainer(id);

@@ -16,10 +16,9 @@ std::vector<std::string> Shell(const std::string& script) { return {"sh", "-c", 
 // wget until it answers: the server needs a moment to listen.
 std::string Fetch(Node& node, const std::string& from, const std::string& ip) {
   const std::string host = ip.find(':') == std::string::npos ? ip : "[" + ip + "]";
-  auto r =
-      node.Exec(from, Shell("i=0; until wget -q -O - http://" + host +
-                            "/ 2>/tmp/err; do i=$((i+1)); [ $i -lt 100 ] || { cat /tmp/err >&2; exit 1; }; "
-                            "sleep 0.05; done"));
+  auto r = node.Exec(from, Shell("i=0; until wget -q -O - http://" + host +
+                                 "/ 2>/tmp/err; do i=$((i+1)); [ $i -lt 100 ] || { cat /tmp/err >&2; exit 1; }; "
+                                 "sleep 0.05; done"));
   EXPECT_EQ(r.exit_code(), 0) << r.stderr();
   return r.stdout();
 }
@@ -50,8 +49,7 @@ TEST_F(PodsTest, PodsReachEachOtherOverIPv6) {
 
 TEST_F(PodsTest, ContainersOfOnePodShareNetworkHostnameAndShmButNotProcessesOrFiles) {
   std::string pod = node.RunPod("p");
-  std::string one =
-      node.Run(pod, "one", Shell("echo x > /dev/shm/x; echo y > /tmp/y; " + std::string(kServe)));
+  std::string one = node.Run(pod, "one", Shell("echo x > /dev/shm/x; echo y > /tmp/y; " + std::string(kServe)));
   std::string two = node.Run(pod, "two", {"sleep", "1000"});
   EXPECT_EQ(Fetch(node, two, "127.0.0.1"), "page of p\n");
   EXPECT_EQ(node.Exec(two, {"hostname"}).stdout(), "p\n");
@@ -119,8 +117,7 @@ TEST_F(PodsTest, ResolvConfIsWhatTheRequestSays) {
 
 TEST_F(PodsTest, StopSendsTermThenKillsAndKeepsTheExitCode) {
   std::string pod = node.RunPod("p");
-  std::string polite =
-      node.Run(pod, "polite", Shell("trap 'exit 7' TERM; echo up; while :; do sleep 0.1; done"));
+  std::string polite = node.Run(pod, "polite", Shell("trap 'exit 7' TERM; echo up; while :; do sleep 0.1; done"));
   std::string deaf = node.Run(pod, "deaf", Shell("trap '' TERM; echo up; while :; do sleep 0.1; done"));
   for (const auto& id : {polite, deaf}) {
     Eventually("the trap to be set", [&] { return node.LogText(id) == "up\n"; });

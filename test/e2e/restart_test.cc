@@ -23,8 +23,7 @@ pid_t ProcessWith(const std::string& program, const std::string& word) {
     if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
     std::ifstream in("/proc/" + pid + "/cmdline");
     std::getline(in, line);
-    if (line.find(program) != std::string::npos && line.find(word) != std::string::npos)
-      return std::stoi(pid);
+    if (line.find(program) != std::string::npos && line.find(word) != std::string::npos) return std::stoi(pid);
   }
   return -1;
 }
@@ -33,8 +32,7 @@ TEST_F(RestartTest, TwentyPodsSurviveKill9OfTheDaemon) {
   std::map<std::string, std::string> pods;  // pod → container
   for (int i = 0; i < 20; ++i) {
     std::string pod = node.RunPod("p" + std::to_string(i));
-    pods[pod] =
-        node.Run(pod, "count", {"sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); usleep 20000; done"});
+    pods[pod] = node.Run(pod, "count", {"sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); usleep 20000; done"});
   }
   std::string doomed_pod = pods.begin()->first;
   std::string doomed =
@@ -84,6 +82,7 @@ TEST_F(RestartTest, TwentyPodsSurviveKill9OfTheDaemon) {
 
 TEST_F(RestartTest, PodsAreStoppedAndRemovedByTheNextDaemonWithNothingLeft) {
   std::string warm = node.RunPod("warm");  // bridge and directories come to be
+  node.Run(warm, "c", {"true"});
   node.RemovePod(warm);
   Census before = Take(node.dir(), node.cgroup(), node.pid());
   std::string pod = node.RunPod("p");
@@ -115,8 +114,7 @@ TEST_F(RestartTest, KilledShimEndsItsPodAndNothingElse) {
     req.set_pod_sandbox_id(pod);
     cri::PodSandboxStatusResponse resp;
     grpc::ClientContext ctx;
-    return node.runtime().PodSandboxStatus(&ctx, req, &resp).ok() &&
-           resp.status().state() == cri::SANDBOX_NOTREADY;
+    return node.runtime().PodSandboxStatus(&ctx, req, &resp).ok() && resp.status().state() == cri::SANDBOX_NOTREADY;
   });
   EXPECT_EQ(node.Exec(alive, {"true"}).exit_code(), 0);
   node.RemovePod(pod);
