@@ -9,17 +9,19 @@ namespace {
 
 // A pod without its shim cannot go on: its containers would have no log, no exit code and no parent.
 absl::Status Lose(Core& core, const std::string& pod_id) {
+  absl::Status result;
   for (const store::Container& c : core.store.ContainersOf(pod_id)) {
     absl::Status lost =
         container::MarkLost(core.containers, c->id(), "the pod's shim was killed, and the container with it");
-    if (!lost.ok() && !absl::IsNotFound(lost)) return lost;
+    if (!absl::IsNotFound(lost)) result.Update(lost);
   }
   auto lease = core.containers.leases.Take(pod_id);
   auto found = core.store.FindPod(pod_id);
-  if (!found.ok() || (*found)->state() != store::POD_READY) return absl::OkStatus();
+  if (!found.ok() || (*found)->state() != store::POD_READY) return result;
   store::PodRecord pod = **found;
   pod.set_state(store::POD_NOT_READY);  // the network goes with StopPodSandbox
-  return core.store.Put(std::move(pod));
+  result.Update(core.store.Put(std::move(pod)));
+  return result;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <thread>
 
@@ -60,12 +61,26 @@ absl::Status RecoverPod(Core& core, const store::PodRecord& pod, const std::stri
   if (pod.shim_pid() == 0) return RecoverContainers(core, pod.id(), {}, "the pod was stopped");
   auto states = AskShim(core, pod);
   if (states.ok()) {
-    RETURN_IF_ERROR(RecoverContainers(core, pod.id(), *states, ""));
-    return pod.state() == store::POD_STOPPING ? Stop(core, pod.id()) : absl::OkStatus();
+    return RecoverContainers(core, pod.id(), *states, "");
   }
   RETURN_IF_ERROR(
       RecoverContainers(core, pod.id(), {}, absl::StrCat("the pod's shim is gone: ", states.status().message())));
-  return pod.state() == store::POD_STOPPING ? Stop(core, pod.id()) : SetNotReady(core, pod);
+  return pod.state() == store::POD_STOPPING ? absl::OkStatus() : SetNotReady(core, pod);
+}
+
+// Does `work` for each pod, several at a time; what fails is logged.
+void ForEachPod(const std::vector<store::Pod>& pods, const std::function<absl::Status(const store::PodRecord&)>& work) {
+  std::atomic<size_t> next{0};
+  auto take = [&] {
+    for (size_t i; (i = next++) < pods.size();) {
+      absl::Status status = work(*pods[i]);
+      if (!status.ok()) spdlog::error("recovery of pod sandbox {}: {}", pods[i]->id(), std::string(status.message()));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < kThreads && i < pods.size(); ++i) threads.emplace_back(take);
+  take();
+  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace
@@ -73,20 +88,13 @@ absl::Status RecoverPod(Core& core, const store::PodRecord& pod, const std::stri
 absl::Status Recover(Core& core) {
   ASSIGN_OR_RETURN(std::string boot, sys::ReadFileAt(AT_FDCWD, "/proc/sys/kernel/random/boot_id"));
   const std::string boot_id(absl::StripAsciiWhitespace(boot));
-  const std::vector<store::Pod> pods = core.store.Pods();
-  std::atomic<size_t> next{0};
-  auto work = [&] {
-    for (size_t i; (i = next++) < pods.size();) {
-      absl::Status status = RecoverPod(core, *pods[i], boot_id);
-      if (!status.ok()) spdlog::error("recovery of pod sandbox {}: {}", pods[i]->id(), std::string(status.message()));
-    }
-  };
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < kThreads && i < pods.size(); ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
+  ForEachPod(core.store.Pods(), [&](const store::PodRecord& pod) { return RecoverPod(core, pod, boot_id); });
   RemoveLeftovers(core);
   core.containers.inbox.Open(&core);
+  // Only now: an interrupted stop waits for the ends of its containers, and those are told through the inbox.
+  ForEachPod(core.store.Pods(), [&](const store::PodRecord& pod) {
+    return pod.state() == store::POD_STOPPING ? Stop(core, pod.id()) : absl::OkStatus();
+  });
   return absl::OkStatus();
 }
 
