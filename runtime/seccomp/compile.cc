@@ -9,10 +9,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 #include "runtime/sys/unique_fd.h"
@@ -93,12 +96,21 @@ bool Has(uint64_t capabilities, const std::string& name) {
   return it != numbers.end() && (capabilities >> it->second & 1) != 0;
 }
 
+// "6.1" of "6.1.0-13-amd64": what comes after the second number does not count.
+std::optional<std::pair<int, int>> MajorAndMinor(absl::string_view version) {
+  std::vector<absl::string_view> parts = absl::StrSplit(version, absl::MaxSplits('.', 2));
+  int major = 0, minor = 0;
+  if (parts.size() < 2 || !absl::SimpleAtoi(parts[0], &major)) return std::nullopt;
+  const size_t digits = parts[1].find_first_not_of("0123456789");
+  if (!absl::SimpleAtoi(parts[1].substr(0, digits), &minor)) return std::nullopt;
+  return std::pair(major, minor);
+}
+
 bool KernelIsAtLeast(const std::string& wanted) {
   utsname name = {};
-  int have_major = 0, have_minor = 0, major = 0, minor = 0;
-  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &have_major, &have_minor) != 2) return false;
-  if (std::sscanf(wanted.c_str(), "%d.%d", &major, &minor) != 2) return false;
-  return have_major > major || (have_major == major && have_minor >= minor);
+  if (uname(&name) != 0) return false;
+  const auto have = MajorAndMinor(name.release), want = MajorAndMinor(wanted);
+  return have && want && *have >= *want;
 }
 
 #if defined(__x86_64__)

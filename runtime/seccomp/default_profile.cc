@@ -23,6 +23,7 @@
 
 #include <cerrno>
 
+#include "absl/strings/str_split.h"
 #include "runtime/seccomp/profile.h"
 
 namespace wherry::seccomp {
@@ -33,289 +34,52 @@ using Names = std::vector<std::string>;
 const uint64_t kNamespaceFlags =
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
-Names Files() {
-  return {"access",
-          "chdir",
-          "chmod",
-          "chown",
-          "chown32",
-          "close",
-          "close_range",
-          "copy_file_range",
-          "creat",
-          "dup",
-          "dup2",
-          "dup3",
-          "faccessat",
-          "faccessat2",
-          "fadvise64",
-          "fadvise64_64",
-          "fallocate",
-          "fanotify_mark",
-          "fchdir",
-          "fchmod",
-          "fchmodat",
-          "fchmodat2",
-          "fchown",
-          "fchown32",
-          "fchownat",
-          "fcntl",
-          "fcntl64",
-          "fdatasync",
-          "fgetxattr",
-          "flistxattr",
-          "flock",
-          "fremovexattr",
-          "fsetxattr",
-          "fstat",
-          "fstat64",
-          "fstatat64",
-          "fstatfs",
-          "fstatfs64",
-          "fsync",
-          "ftruncate",
-          "ftruncate64",
-          "futimesat",
-          "getcwd",
-          "getdents",
-          "getdents64",
-          "getxattr",
-          "getxattrat",
-          "inotify_add_watch",
-          "inotify_init",
-          "inotify_init1",
-          "inotify_rm_watch",
-          "ioctl",
-          "lchown",
-          "lchown32",
-          "lgetxattr",
-          "link",
-          "linkat",
-          "listxattr",
-          "listxattrat",
-          "llistxattr",
-          "lremovexattr",
-          "lseek",
-          "_llseek",
-          "lsetxattr",
-          "lstat",
-          "lstat64",
-          "mkdir",
-          "mkdirat",
-          "mknod",
-          "mknodat",
-          "name_to_handle_at",
-          "newfstatat",
-          "open",
-          "openat",
-          "openat2",
-          "pipe",
-          "pipe2",
-          "pread64",
-          "preadv",
-          "preadv2",
-          "pwrite64",
-          "pwritev",
-          "pwritev2",
-          "read",
-          "readahead",
-          "readlink",
-          "readlinkat",
-          "readv",
-          "removexattr",
-          "removexattrat",
-          "rename",
-          "renameat",
-          "renameat2",
-          "rmdir",
-          "sendfile",
-          "sendfile64",
-          "setxattr",
-          "setxattrat",
-          "splice",
-          "stat",
-          "stat64",
-          "statfs",
-          "statfs64",
-          "statx",
-          "symlink",
-          "symlinkat",
-          "sync",
-          "sync_file_range",
-          "syncfs",
-          "tee",
-          "truncate",
-          "truncate64",
-          "umask",
-          "unlink",
-          "unlinkat",
-          "utime",
-          "utimensat",
-          "utimensat_time64",
-          "utimes",
-          "vmsplice",
-          "write",
-          "writev"};
-}
+constexpr char kFiles[] =
+    "access chdir chmod chown chown32 close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 "
+    "fadvise64 fadvise64_64 fallocate fanotify_mark fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl "
+    "fcntl64 fdatasync fgetxattr flistxattr flock fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs fstatfs64 "
+    "fsync ftruncate ftruncate64 futimesat getcwd getdents getdents64 getxattr getxattrat inotify_add_watch "
+    "inotify_init inotify_init1 inotify_rm_watch ioctl lchown lchown32 lgetxattr link linkat listxattr listxattrat "
+    "llistxattr lremovexattr lseek _llseek lsetxattr lstat lstat64 mkdir mkdirat mknod mknodat name_to_handle_at "
+    "newfstatat open openat openat2 pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead "
+    "readlink readlinkat readv removexattr removexattrat rename renameat renameat2 rmdir sendfile sendfile64 setxattr "
+    "setxattrat splice stat stat64 statfs statfs64 statx symlink symlinkat sync sync_file_range syncfs tee truncate "
+    "truncate64 umask unlink unlinkat utime utimensat utimensat_time64 utimes vmsplice write writev";
 
-Names Memory() {
-  return {"brk",
-          "get_mempolicy",
-          "madvise",
-          "map_shadow_stack",
-          "mbind",
-          "membarrier",
-          "memfd_create",
-          "memfd_secret",
-          "mincore",
-          "mlock",
-          "mlock2",
-          "mlockall",
-          "mmap",
-          "mmap2",
-          "mprotect",
-          "mremap",
-          "mseal",
-          "msync",
-          "munlock",
-          "munlockall",
-          "munmap",
-          "pkey_alloc",
-          "pkey_free",
-          "pkey_mprotect",
-          "process_madvise",
-          "process_mrelease",
-          "remap_file_pages",
-          "set_mempolicy",
-          "set_mempolicy_home_node"};
-}
+constexpr char kMemory[] =
+    "brk get_mempolicy madvise map_shadow_stack mbind membarrier memfd_create memfd_secret mincore mlock mlock2 "
+    "mlockall mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect "
+    "process_madvise process_mrelease remap_file_pages set_mempolicy set_mempolicy_home_node";
 
-Names Processes() {
-  return {"arch_prctl", "capget", "capset", "execve", "execveat", "exit", "exit_group", "fork", "futex",
-          "futex_requeue", "futex_time64", "futex_wait", "futex_waitv", "futex_wake", "get_robust_list",
-          "get_thread_area", "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32", "getgroups",
-          "getgroups32", "getpgid", "getpgrp", "getpid", "getppid", "getpriority", "getresgid", "getresgid32",
-          "getresuid", "getresuid32", "getrlimit", "getrusage", "getsid", "gettid", "getuid", "getuid32", "ioprio_get",
-          "ioprio_set", "kill", "modify_ldt", "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64",
-          "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo",
-          "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_sigtimedwait_time64", "rt_tgsigqueueinfo",
-          "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
-          "sched_getscheduler", "sched_rr_get_interval", "sched_rr_get_interval_time64", "sched_setaffinity",
-          "sched_setattr", "sched_setparam", "sched_setscheduler", "sched_yield", "seccomp", "set_robust_list",
-          "set_thread_area", "set_tid_address", "setfsgid", "setfsgid32", "setfsuid", "setfsuid32", "setgid",
-          "setgid32", "setgroups", "setgroups32", "setpgid", "setpriority", "setregid", "setregid32", "setresgid",
-          "setresgid32", "setresuid", "setresuid32", "setreuid", "setreuid32", "setrlimit", "setsid", "setuid",
-          "setuid32", "sigaltstack", "signal", "signalfd", "signalfd4", "sigprocmask", "sigreturn", "tgkill", "tkill",
-          "ugetrlimit", "vfork", "wait4", "waitid", "waitpid",
-          // The kernel asks for ptrace access itself since 4.8, which closed the way around seccomp by ptrace.
-          "ptrace", "process_vm_readv", "process_vm_writev",
-          // Landlock only takes rights away from the caller.
-          "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self"};
-}
+constexpr char kProcesses[] =
+    "arch_prctl capget capset execve execveat exit exit_group fork futex futex_requeue futex_time64 futex_wait "
+    "futex_waitv futex_wake get_robust_list get_thread_area getegid getegid32 geteuid geteuid32 getgid getgid32 "
+    "getgroups getgroups32 getpgid getpgrp getpid getppid getpriority getresgid getresgid32 getresuid getresuid32 "
+    "getrlimit getrusage getsid gettid getuid getuid32 ioprio_get ioprio_set kill modify_ldt pidfd_open "
+    "pidfd_send_signal prctl prlimit64 restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo "
+    "rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max "
+    "sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval "
+    "sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield "
+    "seccomp set_robust_list set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 "
+    "setgroups setgroups32 setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid setresuid32 "
+    "setreuid setreuid32 setrlimit setsid setuid setuid32 sigaltstack signal signalfd signalfd4 sigprocmask sigreturn "
+    "tgkill tkill ugetrlimit vfork wait4 waitid waitpid ptrace process_vm_readv process_vm_writev landlock_add_rule "
+    "landlock_create_ruleset landlock_restrict_self";
 
-Names NetworkAndIpc() {
-  return {"accept",
-          "accept4",
-          "bind",
-          "connect",
-          "epoll_create",
-          "epoll_create1",
-          "epoll_ctl",
-          "epoll_ctl_old",
-          "epoll_pwait",
-          "epoll_pwait2",
-          "epoll_wait",
-          "epoll_wait_old",
-          "eventfd",
-          "eventfd2",
-          "getpeername",
-          "getsockname",
-          "getsockopt",
-          "ipc",
-          "listen",
-          "mq_getsetattr",
-          "mq_notify",
-          "mq_open",
-          "mq_timedreceive",
-          "mq_timedreceive_time64",
-          "mq_timedsend",
-          "mq_timedsend_time64",
-          "mq_unlink",
-          "msgctl",
-          "msgget",
-          "msgrcv",
-          "msgsnd",
-          "_newselect",
-          "poll",
-          "ppoll",
-          "ppoll_time64",
-          "pselect6",
-          "pselect6_time64",
-          "recv",
-          "recvfrom",
-          "recvmmsg",
-          "recvmmsg_time64",
-          "recvmsg",
-          "select",
-          "semctl",
-          "semget",
-          "semop",
-          "semtimedop",
-          "semtimedop_time64",
-          "send",
-          "sendmmsg",
-          "sendmsg",
-          "sendto",
-          "setsockopt",
-          "shmat",
-          "shmctl",
-          "shmdt",
-          "shmget",
-          "shutdown",
-          "socketpair"};
-}
+constexpr char kNetworkAndIpc[] =
+    "accept accept4 bind connect epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 "
+    "epoll_wait epoll_wait_old eventfd eventfd2 getpeername getsockname getsockopt ipc listen mq_getsetattr mq_notify "
+    "mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink msgctl msgget msgrcv "
+    "msgsnd _newselect poll ppoll ppoll_time64 pselect6 pselect6_time64 recv recvfrom recvmmsg recvmmsg_time64 "
+    "recvmsg select semctl semget semop semtimedop semtimedop_time64 send sendmmsg sendmsg sendto setsockopt shmat "
+    "shmctl shmdt shmget shutdown socketpair";
 
-Names TimeAndSystem() {
-  return {"alarm",
-          "clock_getres",
-          "clock_getres_time64",
-          "clock_gettime",
-          "clock_gettime64",
-          "clock_nanosleep",
-          "clock_nanosleep_time64",
-          "getcpu",
-          "getitimer",
-          "getrandom",
-          "gettimeofday",
-          "io_cancel",
-          "io_destroy",
-          "io_getevents",
-          "io_pgetevents",
-          "io_pgetevents_time64",
-          "io_setup",
-          "io_submit",
-          "lsm_get_self_attr",
-          "lsm_list_modules",
-          "nanosleep",
-          "pause",
-          "setitimer",
-          "sysinfo",
-          "time",
-          "timer_create",
-          "timer_delete",
-          "timer_getoverrun",
-          "timer_gettime",
-          "timer_gettime64",
-          "timer_settime",
-          "timer_settime64",
-          "timerfd_create",
-          "timerfd_gettime",
-          "timerfd_gettime64",
-          "timerfd_settime",
-          "timerfd_settime64",
-          "times",
-          "uname"};
-}
+constexpr char kTimeAndSystem[] =
+    "alarm clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64 "
+    "getcpu getitimer getrandom gettimeofday io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 "
+    "io_setup io_submit lsm_get_self_attr lsm_list_modules nanosleep pause setitimer sysinfo time timer_create "
+    "timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd_create "
+    "timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times uname";
 
 // Known calls that are refused with EPERM unless a capability opens them.
 struct Gate {
@@ -423,8 +187,8 @@ Profile DefaultProfile() {
   profile.default_action = Action::kErrno;
   profile.default_errno = ENOSYS;
   profile.architectures = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"};
-  for (Names (*group)() : {Files, Memory, Processes, NetworkAndIpc, TimeAndSystem})
-    profile.rules.push_back(Allow(group()));
+  for (const char* group : {kFiles, kMemory, kProcesses, kNetworkAndIpc, kTimeAndSystem})
+    profile.rules.push_back(Allow(absl::StrSplit(group, ' ')));
   AddClone(profile.rules);
   AddSockets(profile.rules);
   AddPersonality(profile.rules);

@@ -28,7 +28,7 @@ void Mounts(Census& c) {
     std::istringstream fields(line);
     std::string id, parent, dev, root, target;
     fields >> id >> parent >> dev >> root >> target;
-    c.mounts.insert(root + " on " + target);
+    c.mounts.insert(root.append(" on ").append(target));
   }
 }
 

@@ -21,6 +21,7 @@ TEST_F(LeakTest, TwoHundredPodsLeaveNothing) {
   auto parallel = [&](int first, int count) {
     std::atomic<int> next{first};
     std::vector<std::thread> threads;
+    threads.reserve(8);
     for (int t = 0; t < 8; ++t)
       threads.emplace_back([&] {
         for (int i; (i = next++) < first + count;) cycle(i);

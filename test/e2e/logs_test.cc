@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <regex>
 
 #include "test/e2e/node.h"
@@ -52,12 +55,8 @@ TEST_F(LogsTest, RotationLosesNothing) {
   ASSERT_TRUE(st.ok()) << st.error_message();
   ASSERT_TRUE(std::filesystem::exists(path));
   auto lines = [](const std::string& file) {
-    std::string out;
-    if (FILE* f = fopen(file.c_str(), "r")) {
-      for (int ch; (ch = fgetc(f)) != EOF;) out += static_cast<char>(ch);
-      fclose(f);
-    }
-    return static_cast<size_t>(std::count(out.begin(), out.end(), '\n'));
+    std::ifstream in(file);
+    return std::count(std::istreambuf_iterator<char>(in), {}, '\n');
   };
   Eventually("all 3000 lines", [&] { return lines(path) + lines(path + ".1") == 3000; });
 }

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <sstream>
 #include <thread>
 
@@ -38,6 +39,7 @@ std::string Describe(const grpc::Status& s) {
 // Runs a program to its end; its output goes to the test's.
 int Spawn(const std::vector<std::string>& args) {
   std::vector<char*> argv;
+  argv.reserve(args.size() + 1);
   for (const auto& a : args) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
   pid_t pid = -1;
@@ -79,7 +81,8 @@ void Eventually(const std::string& what, const std::function<bool()>& done) {
 Node::Node() {
   static int number = 0;
   dir_ = "/mnt/node" + std::to_string(++number);
-  cgroup_ = std::string(getenv("WHERRY_E2E_CGROUP")) + "/node" + std::to_string(number);
+  const char* cgroup = getenv("WHERRY_E2E_CGROUP");  // main.cc makes it
+  cgroup_ = std::string(cgroup == nullptr ? "" : cgroup) + "/node" + std::to_string(number);
   socket_ = dir_ + "/run/wherry.sock";
   WriteConfig();
 }
@@ -303,7 +306,7 @@ void NodeTest::TearDown() {
     std::vector<std::string> lines;
     while (std::getline(log, line)) lines.push_back(line);
     for (size_t i = lines.size() > 60 ? lines.size() - 60 : 0; i < lines.size(); ++i)
-      fprintf(stderr, "wherryd| %s\n", lines[i].c_str());
+      std::cerr << "wherryd| " << lines[i] << "\n";
   }
 }
 
