@@ -104,14 +104,15 @@ show_logs() {
 # A pod and its container may have the same name; "default/web" is the pod web of the namespace default.
 remove_pods() { show "$bin/wherry" rm -f default/web default/client; }
 
-# Everything that a pod is made of, as the kernel and the disk see it. The bridge itself stays for the next pod.
+# Everything that a pod is made of, as the kernel and the disk see it. What serves all pods stays for the next one: the
+# bridge, and the empty directories and cgroups in which pods get theirs.
 census() {
   echo "mounts:       $(wc -l </proc/self/mountinfo)"
   echo "processes:    $(ls /proc | grep -c '^[0-9]*$')"
   echo "interfaces:   $(ip -o link | grep -vc ' wherry0:')"
-  echo "cgroups:      $(find /sys/fs/cgroup -path "*/$cgroup/*" -type d | grep -vc '/shims$')"
+  echo "cgroups:      $(find /sys/fs/cgroup -path "*/$cgroup/*/*" -type d | wc -l)"
   echo "addresses:    $(find "$scratch/leases" -name '[0-9]*.[0-9]*' 2>/dev/null | wc -l)"
-  echo "files, state: $(find /run -mindepth 1 | grep -vc '/\(db\|wherry.sock\)' || true)"
+  echo "pods' files:  $(find /run/wherry/*/ "$scratch"/root/containers -mindepth 1 2>/dev/null | wc -l)"
   echo "log files:    $(find /var/log -type f | wc -l)"
   echo "containers:   $("$bin/wherry" ps -a -o json | jq length), pods: $("$bin/wherry" pods -o json | jq length)"
 }
