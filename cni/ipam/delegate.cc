@@ -90,7 +90,7 @@ absl::StatusOr<std::string> Delegate(const std::string& type, absl::string_view 
   absl::StatusOr<std::string> output = sys::ReadAll(reader.get(), kMaxOutput);
   reader.reset();  // whoever still writes gets EPIPE and ends
   ASSIGN_OR_RETURN(const int status, Wait(pid));
-  RETURN_IF_ERROR_CTX(output.status(), absl::StrCat("output of \"", path, "\""));
+  if (!output.ok()) return sys::Annotate(output.status(), absl::StrCat("output of \"", path, "\""));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return output;
   absl::StatusOr<cni::Error> error = cni::ParseError(*output);
   if (error.ok()) return sys::Annotate(cni::ToStatus(*error), type);

@@ -63,7 +63,7 @@ absl::Status ReadIpam(const Json& ipam, const std::string& path, std::string* da
               [&](const Json& item, const std::string& where) { return ReadRangeSet(item, where, &out->ranges); });
   fields.Each("routes", [&](const Json& item, const std::string& where) {
     ASSIGN_OR_RETURN(cni::Route route, cni::ReadRoute(item, where));
-    out->routes.push_back(std::move(route));
+    out->routes.push_back(route);
     return absl::OkStatus();
   });
   return fields.status();

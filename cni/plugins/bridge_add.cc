@@ -65,7 +65,7 @@ std::vector<cni::Route> CompleteRoutes(const cni::Result& result) {
     for (const cni::IpConfig& ip : result.ips) {
       if (!route.gw.valid() && ip.gateway.size() == route.dst.address.size()) route.gw = ip.gateway;
     }
-    if (std::find(out.begin(), out.end(), route) == out.end()) out.push_back(std::move(route));
+    if (std::find(out.begin(), out.end(), route) == out.end()) out.push_back(route);
   }
   return out;
 }

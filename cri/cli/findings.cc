@@ -22,17 +22,17 @@ void Findings::Fault(std::string what, std::string meaning, std::string remedy) 
   lines_.push_back({"FAULT", std::move(what), std::move(meaning), std::move(remedy)});
 }
 
-void Findings::Add(std::string what, bool ok, std::string found, std::string meaning, std::string remedy) {
+void Findings::Add(std::string what, bool ok, std::string found, const std::string& meaning, std::string remedy) {
   if (ok) return Ok(std::move(what), std::move(found));
   Fault(std::move(what), absl::StrCat(found, ": ", meaning), std::move(remedy));
 }
 
-void Findings::Probe(std::string what, const absl::Status& status, std::string meaning, std::string remedy) {
+void Findings::Probe(std::string what, const absl::Status& status, const std::string& meaning, std::string remedy) {
   if (status.ok()) return Ok(std::move(what), "");
   Fault(std::move(what), absl::StrCat(meaning, " (", status.message(), ")"), std::move(remedy));
 }
 
-void Findings::Optional(std::string what, const absl::Status& status, std::string meaning, std::string remedy) {
+void Findings::Optional(std::string what, const absl::Status& status, const std::string& meaning, std::string remedy) {
   if (status.ok()) return Ok(std::move(what), "");
   Lacks(std::move(what), absl::StrCat(meaning, " (", status.message(), ")"), std::move(remedy));
 }

@@ -16,10 +16,10 @@ class Findings {
   // Missing, and needed.
   void Fault(std::string what, std::string meaning, std::string remedy);
 
-  void Add(std::string what, bool ok, std::string found, std::string meaning, std::string remedy);
+  void Add(std::string what, bool ok, std::string found, const std::string& meaning, std::string remedy);
   // A facility that is needed, and one that is not: OK, or what its absence means, with the status' text.
-  void Probe(std::string what, const absl::Status& status, std::string meaning, std::string remedy);
-  void Optional(std::string what, const absl::Status& status, std::string meaning, std::string remedy);
+  void Probe(std::string what, const absl::Status& status, const std::string& meaning, std::string remedy);
+  void Optional(std::string what, const absl::Status& status, const std::string& meaning, std::string remedy);
 
   int faults() const { return faults_; }
   // "ok     what        found", and below what is missing an indented line with the remedy; then a sum.
