@@ -25,12 +25,6 @@ absl::StatusOr<std::vector<Candidate>> Resolve(Client& client, const std::vector
   return out;
 }
 
-absl::Status StopPod(Client& client, const std::string& id) {
-  cri::StopPodSandboxRequest request;
-  request.set_pod_sandbox_id(id);
-  return client.Get<cri::StopPodSandboxResponse>(request).status();
-}
-
 absl::Status StopContainer(Client& client, const std::string& id, int64_t timeout_seconds) {
   cri::StopContainerRequest request;
   request.set_container_id(id);
@@ -38,11 +32,24 @@ absl::Status StopContainer(Client& client, const std::string& id, int64_t timeou
   return client.Get<cri::StopContainerResponse>(request, absl::Seconds(timeout_seconds) + absl::Minutes(2)).status();
 }
 
+// StopPodSandbox gives no grace: the kubelet stops a pod's containers first, and so do we.
+absl::Status StopPod(Client& client, const std::string& id, int64_t timeout_seconds) {
+  cri::ListContainersRequest containers;
+  containers.mutable_filter()->set_pod_sandbox_id(id);
+  containers.mutable_filter()->mutable_state()->set_state(cri::CONTAINER_RUNNING);
+  ASSIGN_OR_RETURN(auto running, client.Get<cri::ListContainersResponse>(containers));
+  for (const auto& container : running.containers())
+    RETURN_IF_ERROR(StopContainer(client, container.id(), timeout_seconds));
+  cri::StopPodSandboxRequest request;
+  request.set_pod_sandbox_id(id);
+  return client.Get<cri::StopPodSandboxResponse>(request).status();
+}
+
 absl::Status RemovePod(Client& client, const std::string& id) {
   cri::PodSandboxStatusRequest ask;
   ask.set_pod_sandbox_id(id);
   auto status = client.Get<cri::PodSandboxStatusResponse>(ask);
-  RETURN_IF_ERROR(StopPod(client, id));
+  RETURN_IF_ERROR(StopPod(client, id, 0));
   cri::RemovePodSandboxRequest request;
   request.set_pod_sandbox_id(id);
   RETURN_IF_ERROR(client.Get<cri::RemovePodSandboxResponse>(request).status());
@@ -78,7 +85,7 @@ absl::Status RemoveLogDir(const std::string& dir) {
 absl::StatusOr<int> Stop(Client& client, const std::vector<std::string>& names, int64_t timeout_seconds) {
   ASSIGN_OR_RETURN(std::vector<Candidate> targets, Resolve(client, names));
   for (const Candidate& target : targets) {
-    RETURN_IF_ERROR_CTX(target.kind == Candidate::Kind::kPod ? StopPod(client, target.id)
+    RETURN_IF_ERROR_CTX(target.kind == Candidate::Kind::kPod ? StopPod(client, target.id, timeout_seconds)
                                                              : StopContainer(client, target.id, timeout_seconds),
                         target.full_name);
     std::cout << ShortId(target.id) << "\n";

@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -20,6 +21,7 @@ constexpr size_t kMaxLogText = 16000;
 // One line without control characters, at most `max` bytes.
 std::string Clean(absl::string_view text, size_t max) {
   std::string out = absl::Utf8SafeCHexEscape(text.substr(0, max));
+  absl::StrReplaceAll({{"\\\"", "\""}, {"\\'", "'"}}, &out);  // quotes do no harm
   if (text.size() > max || out.size() > max) {
     out.resize(std::min(out.size(), max));
     out += "…";

@@ -39,6 +39,8 @@ int RunInside(int argc, char** argv) {
   Must(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "make / private");
   Must(mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0, "mount /proc");
   Must(mount("wherry-e2e", "/mnt", "tmpfs", 0, "mode=755") == 0, "mount tmpfs");
+  // The command line keeps logs there.
+  Must(mount("wherry-e2e", "/var/log", "tmpfs", 0, "mode=755") == 0, "mount tmpfs");
   LoopbackUp();
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
