@@ -266,7 +266,7 @@ class Tree final : public LayerTree {
     PathWalk walk(std::move(root));
     absl::StatusOr<int> dir = walk.Find(parts);
     if (sys::IsErrno(dir.status(), ENOENT)) return NoTarget(target);
-    RETURN_IF_ERROR_CTX(dir.status(), absl::StrCat("hard link to \"", absl::CHexEscape(target), "\""));
+    if (!dir.ok()) return sys::Annotate(dir.status(), absl::StrCat("hard link to \"", absl::CHexEscape(target), "\""));
     return sys::OpenAt(*dir, ".", O_RDONLY | O_DIRECTORY);
   }
 

@@ -82,7 +82,7 @@ absl::Status RemoveContents(int dir) {
 
 absl::Status RemoveTree(int dir, const std::string& name) {
   absl::StatusOr<bool> directory = UnlinkUnlessDirectory(dir, name.c_str(), DT_UNKNOWN);
-  RETURN_IF_ERROR_CTX(directory.status(), absl::StrCat("remove \"", name, "\""));
+  if (!directory.ok()) return sys::Annotate(directory.status(), absl::StrCat("remove \"", name, "\""));
   if (!*directory) return absl::OkStatus();
   ASSIGN_OR_RETURN(Dir top, OpenDir(dir, name));
   RETURN_IF_ERROR_CTX(Empty(std::move(top)), absl::StrCat("remove \"", name, "\""));

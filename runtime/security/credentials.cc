@@ -83,7 +83,8 @@ absl::Status ApplyLabels(const sys::UniqueFd& procfs, const shim::v1::Process& p
     const std::string text = absl::StrCat("exec ", process.apparmor_profile());
     absl::Status status = WriteProc(procfs, "attr/apparmor/exec", text);
     if (sys::IsErrno(status, ENOENT)) status = WriteProc(procfs, "attr/exec", text);  // before Linux 5.8
-    RETURN_IF_ERROR_CTX(status, absl::StrCat("AppArmor profile \"", process.apparmor_profile(), "\""));
+    if (!status.ok())
+      return sys::Annotate(status, absl::StrCat("AppArmor profile \"", process.apparmor_profile(), "\""));
   }
   if (!process.selinux_label().empty())
     RETURN_IF_ERROR_CTX(WriteProc(procfs, "attr/exec", process.selinux_label()), "SELinux label");
