@@ -159,7 +159,7 @@ stage_root() { run_as_root root; }
 stage_e2e() { run_as_root e2e; }
 
 stage_fuzz() {
-  if [ $SECONDS -gt $((time_limit * 6 / 10)) ]; then
+  if [ $SECONDS -gt $((time_limit * 7 / 10)) ]; then
     skip "fuzz: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
     return
   fi
