@@ -26,6 +26,8 @@ class ImageService final : public cri::ImageService::Service {
   grpc::Status ImageFsInfo(grpc::ServerContext*, const cri::ImageFsInfoRequest*, cri::ImageFsInfoResponse*) override;
 
  private:
+  absl::Status List(const cri::ImageFilter& filter, google::protobuf::RepeatedPtrField<cri::Image>* out);
+
   Edge& edge_;
   image::ImageStore& images_;
 };

@@ -4,6 +4,7 @@
 #include "absl/strings/str_split.h"
 #include "cri/image/store.h"
 #include "cri/server/image_service.h"
+#include "cri/server/pieces.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::server {
@@ -46,20 +47,32 @@ std::string Describe(const image::Image& image) {
 
 }  // namespace
 
-// A filter that names an unknown image gives an empty list.
+// All images, or the one that `filter` names. An unknown name gives an empty list.
+absl::Status ImageService::List(const cri::ImageFilter& filter, google::protobuf::RepeatedPtrField<cri::Image>* out) {
+  const std::string& wanted = filter.image().image();
+  if (wanted.empty()) {
+    for (const auto& image : images_.List()) *out->Add() = Translate(*image);
+    return absl::OkStatus();
+  }
+  auto image = images_.Find(wanted);
+  if (absl::IsNotFound(image.status())) return absl::OkStatus();
+  if (!image.ok()) return image.status();
+  *out->Add() = Translate(**image);
+  return absl::OkStatus();
+}
+
 grpc::Status ImageService::ListImages(grpc::ServerContext*, const cri::ListImagesRequest* request,
                                       cri::ListImagesResponse* response) {
-  const std::string& wanted = request->filter().image().image();
-  return edge_.Serve({"ListImages", Kind::kRead, wanted}, [&]() -> absl::Status {
-    if (wanted.empty()) {
-      for (const auto& image : images_.List()) *response->add_images() = Translate(*image);
-      return absl::OkStatus();
-    }
-    auto image = images_.Find(wanted);
-    if (absl::IsNotFound(image.status())) return absl::OkStatus();
-    RETURN_IF_ERROR(image.status());
-    *response->add_images() = Translate(**image);
-    return absl::OkStatus();
+  return edge_.Serve({"ListImages", Kind::kRead, request->filter().image().image()},
+                     [&] { return List(request->filter(), response->mutable_images()); });
+}
+
+grpc::Status ImageService::StreamImages(grpc::ServerContext*, const cri::StreamImagesRequest* request,
+                                        grpc::ServerWriter<cri::StreamImagesResponse>* writer) {
+  return edge_.Serve({"StreamImages", Kind::kRead, request->filter().image().image()}, [&]() -> absl::Status {
+    google::protobuf::RepeatedPtrField<cri::Image> items;
+    RETURN_IF_ERROR(List(request->filter(), &items));
+    return WriteInPieces(items, &cri::StreamImagesResponse::mutable_images, writer);
   });
 }
 
@@ -88,13 +101,6 @@ grpc::Status ImageService::PullImage(grpc::ServerContext*, const cri::PullImageR
   return edge_.Serve({"PullImage", Kind::kRead, request->image().image()}, [] {
     return absl::UnimplementedError("wherry " WHERRY_VERSION
                                     " does not implement PullImage; load images with `wherry image import FILE`");
-  });
-}
-
-grpc::Status ImageService::StreamImages(grpc::ServerContext*, const cri::StreamImagesRequest*,
-                                        grpc::ServerWriter<cri::StreamImagesResponse>*) {
-  return edge_.Serve({"StreamImages", Kind::kRead, ""}, [] {
-    return absl::UnimplementedError("wherry " WHERRY_VERSION " does not implement StreamImages");
   });
 }
 
