@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 
 #include "test/e2e/node.h"
 
@@ -56,7 +57,7 @@ int main(int argc, char** argv) {
     }
   }
   if (geteuid() != 0) {
-    std::fprintf(stderr, "the end-to-end tests make namespaces and need root\n");
+    std::cerr << "the end-to-end tests make namespaces and need root\n";
     return 1;
   }
   const std::string cgroup = "/wherry-e2e-" + std::to_string(getpid());

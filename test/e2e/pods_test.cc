@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -78,13 +82,10 @@ TEST_F(PodsTest, ContainerSeesItselfAsDefaultsPromise) {
 
 TEST_F(PodsTest, HostMountTableGainsOnlyThePinnedNamespace) {
   auto count = [] {
-    FILE* f = fopen("/proc/self/mountinfo", "r");
-    int n = 0;
-    for (int ch; (ch = fgetc(f)) != EOF;) n += ch == '\n';
-    fclose(f);
-    return n;
+    std::ifstream in("/proc/self/mountinfo");
+    return std::count(std::istreambuf_iterator<char>(in), {}, '\n');
   };
-  int before = count();
+  const auto before = count();
   std::string pod = node.RunPod("p");
   node.Run(pod, "one", {"sleep", "1000"});
   node.Run(pod, "two", {"sleep", "1000"});

@@ -46,15 +46,9 @@ TEST_F(RestartTest, TwentyPodsSurviveKill9OfTheDaemon) {
   node.Exec(doomed, {"sh", "-c", "(usleep 300000; touch /tmp/end) >/dev/null 2>&1 &"});
   node.Kill9();
   std::string log = node.log_dir() + "/p0/count.log";
-  Eventually("the containers' logs to grow without wherryd", [&, size = off_t{0}]() mutable {
-    FILE* f = fopen(log.c_str(), "r");
-    if (f == nullptr) return false;
-    fseek(f, 0, SEEK_END);
-    long now = ftell(f);
-    fclose(f);
-    if (size == 0) size = now;
-    return now > size + 2000;
-  });
+  const uintmax_t size = std::filesystem::file_size(log);
+  Eventually("the containers' logs to grow without wherryd",
+             [&] { return std::filesystem::file_size(log) > size + 2000; });
   ASSERT_NO_FATAL_FAILURE(node.Start());
 
   cri::ListPodSandboxResponse list;
