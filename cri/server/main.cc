@@ -10,7 +10,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 
+#include "absl/synchronization/mutex.h"
 #include "cri/config/config.h"
 #include "cri/server/daemon.h"
 
@@ -21,7 +23,7 @@ namespace {
 constexpr char kDefaultConfig[] = "/etc/wherry/config.toml";
 
 int Fail(const absl::Status& status) {
-  fprintf(stderr, "wherryd: %s\n", std::string(status.message()).c_str());
+  std::cerr << "wherryd: " << status.message() << "\n";
   return 1;
 }
 
@@ -41,12 +43,14 @@ sigset_t BlockSignals() {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGPIPE, SIG_IGN);
   return set;
 }
 
 int Serve(const wherry::config::Config& config) {
   mallopt(M_ARENA_MAX, 2);  // gRPC's many threads would each keep a heap of their own
+  // Debian builds Abseil with its search for lock cycles, which each lock of gRPC would pay for.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   ::umask(0022);
   const sigset_t signals = BlockSignals();
   auto log = MakeLogger(config.log.level);

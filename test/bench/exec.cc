@@ -5,7 +5,8 @@ namespace wherry::bench {
 
 absl::Status MeasureExec(Client& client, const Options& options, Report& report) {
   Pods pods(client, options);
-  ASSIGN_OR_RETURN(Pod pod, pods.Start("exec", !options.cni_network));
+  ASSIGN_OR_RETURN(LogWatch watch, LogWatch::Make());
+  ASSIGN_OR_RETURN(Pod pod, pods.Start(watch, "exec", !options.cni_network));
   const int rounds = options.rounds * 4;
   std::vector<double> samples;
   // Two passes of which the first only warms up.
@@ -14,9 +15,9 @@ absl::Status MeasureExec(Client& client, const Options& options, Report& report)
     samples.clear();
     const int count = pass == 0 ? 5 : rounds;
     for (int i = 0; i < count; ++i) {
-      Stopwatch watch;
+      Stopwatch time;
       ASSIGN_OR_RETURN(int code, client.ExecSync(pod.container, {"/bin/true"}));
-      samples.push_back(watch.Milliseconds());
+      samples.push_back(time.Milliseconds());
       if (code != 0) return absl::InternalError(absl::StrCat("/bin/true ended with code ", code));
     }
     if (pass == 0) continue;

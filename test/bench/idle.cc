@@ -65,8 +65,9 @@ absl::Status MeasureIdlePods(Client& client, const Options& options, Report& rep
   Pods pods(client, options);
   ASSIGN_OR_RETURN(int mounts_before, MountCount());
   std::vector<Pod> made;
+  ASSIGN_OR_RETURN(LogWatch watch, LogWatch::Make());
   for (int i = 0; i < options.idle_pods; ++i) {
-    ASSIGN_OR_RETURN(Pod pod, pods.Start(absl::StrCat("idle-", i), !options.cni_network));
+    ASSIGN_OR_RETURN(Pod pod, pods.Start(watch, absl::StrCat("idle-", i), !options.cni_network));
     made.push_back(std::move(pod));
   }
   RETURN_IF_ERROR(WhileIdle(client, options, mounts_before, report));

@@ -17,13 +17,14 @@ struct Flavour {
 };
 
 absl::Status OneAtATime(Pods& pods, const Options& options, const Flavour& flavour, Report& report) {
-  ASSIGN_OR_RETURN(Pod warm_up, pods.Start(absl::StrCat("warm-", flavour.key), flavour.host_network));
+  ASSIGN_OR_RETURN(LogWatch watch, LogWatch::Make());
+  ASSIGN_OR_RETURN(Pod warm_up, pods.Start(watch, absl::StrCat("warm-", flavour.key), flavour.host_network));
   RETURN_IF_ERROR(pods.Remove(warm_up));
   ASSIGN_OR_RETURN(CpuMeter cpu, CpuMeter::Make(options.cpu_cgroup));
   std::vector<double> starts, removals;
   for (int i = 0; i < options.rounds; ++i) {
     Stopwatch start;
-    ASSIGN_OR_RETURN(Pod pod, pods.Start(absl::StrCat(flavour.key, "-", i), flavour.host_network));
+    ASSIGN_OR_RETURN(Pod pod, pods.Start(watch, absl::StrCat(flavour.key, "-", i), flavour.host_network));
     starts.push_back(start.Milliseconds());
     Stopwatch removal;
     RETURN_IF_ERROR(pods.Remove(pod));
@@ -38,7 +39,7 @@ absl::Status OneAtATime(Pods& pods, const Options& options, const Flavour& flavo
   return absl::OkStatus();
 }
 
-// Runs `work(i)` for i in 0 … count-1 on `threads` threads; the first error stops all.
+// Runs `work(i, t)` for i in 0 … count-1 on `threads` threads, of which t is one; the first error stops all.
 template <typename Work>
 absl::Status InParallel(int threads, int count, Work work) {
   std::atomic<int> next = 0;
@@ -47,9 +48,9 @@ absl::Status InParallel(int threads, int count, Work work) {
   std::vector<std::thread> running;
   running.reserve(static_cast<size_t>(threads));
   for (int t = 0; t < threads; ++t) {
-    running.emplace_back([&] {
+    running.emplace_back([&, t] {
       for (int i = next++; i < count; i = next++) {
-        absl::Status status = work(i);
+        absl::Status status = work(i, static_cast<size_t>(t));
         if (status.ok()) continue;
         std::lock_guard lock(mutex);
         first.Update(status);
@@ -65,18 +66,23 @@ absl::Status SeveralAtATime(Pods& pods, const Options& options, const Flavour& f
   const auto count = static_cast<size_t>(options.rounds) * 2;
   std::vector<Pod> made(count);
   std::vector<double> starts(count), removals(count);
-  auto start = [&](int i) -> absl::Status {
+  std::vector<LogWatch> watches;
+  for (int t = 0; t < options.parallel; ++t) {
+    ASSIGN_OR_RETURN(LogWatch watch, LogWatch::Make());
+    watches.push_back(std::move(watch));
+  }
+  auto start = [&](int i, size_t t) -> absl::Status {
     auto n = static_cast<size_t>(i);
-    Stopwatch watch;
-    ASSIGN_OR_RETURN(made[n], pods.Start(absl::StrCat("many-", flavour.key, "-", i), flavour.host_network));
-    starts[n] = watch.Milliseconds();
+    Stopwatch time;
+    ASSIGN_OR_RETURN(made[n], pods.Start(watches[t], absl::StrCat("many-", flavour.key, "-", i), flavour.host_network));
+    starts[n] = time.Milliseconds();
     return absl::OkStatus();
   };
-  auto remove = [&](int i) -> absl::Status {
+  auto remove = [&](int i, size_t) -> absl::Status {
     auto n = static_cast<size_t>(i);
-    Stopwatch watch;
+    Stopwatch time;
     RETURN_IF_ERROR(pods.Remove(made[n]));
-    removals[n] = watch.Milliseconds();
+    removals[n] = time.Milliseconds();
     return absl::OkStatus();
   };
   Stopwatch all_starts;

@@ -8,13 +8,18 @@
 
 namespace wherry::bench {
 
-absl::StatusOr<LogWatch> LogWatch::Make(const std::string& dir) {
+absl::StatusOr<LogWatch> LogWatch::Make() {
   sys::UniqueFd fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!fd.valid()) return sys::Errno("inotify_init1");
-  if (inotify_add_watch(fd.get(), dir.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
-    return sys::Errno(absl::StrCat("inotify_add_watch \"", dir, "\""));
-  }
-  return LogWatch(dir, std::move(fd));
+  return LogWatch(std::move(fd));
+}
+
+absl::Status LogWatch::Watch(const std::string& dir) {
+  if (watch_ >= 0) inotify_rm_watch(fd_.get(), watch_);
+  watch_ = inotify_add_watch(fd_.get(), dir.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+  if (watch_ < 0) return sys::Errno(absl::StrCat("inotify_add_watch \"", dir, "\""));
+  dir_ = dir;
+  return absl::OkStatus();
 }
 
 absl::Status LogWatch::WaitForByte(const std::string& name) {

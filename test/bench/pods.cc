@@ -3,8 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "test/bench/log_watch.h"
-
 namespace wherry::bench {
 
 absl::StatusOr<Pod> Pods::Prepare(const std::string& name, bool host_network) {
@@ -23,9 +21,9 @@ absl::Status Pods::Launch(Pod& pod, const ContainerSpec& container) {
   return client_.StartContainer(pod.container);
 }
 
-absl::StatusOr<Pod> Pods::Start(const std::string& name, bool host_network) {
+absl::StatusOr<Pod> Pods::Start(LogWatch& watch, const std::string& name, bool host_network) {
   ASSIGN_OR_RETURN(Pod pod, Prepare(name, host_network));
-  ASSIGN_OR_RETURN(LogWatch watch, LogWatch::Make(pod.spec.log_dir));
+  RETURN_IF_ERROR(watch.Watch(pod.spec.log_dir));
   RETURN_IF_ERROR_CTX(
       Launch(pod,
              {.image = options_.image, .command = {"/bin/sh", "-c", "echo ready; exec sleep 1000000"}, .data_dir = ""}),

@@ -5,6 +5,7 @@
 
 #include "runtime/sys/status.h"
 #include "test/bench/client.h"
+#include "test/bench/log_watch.h"
 #include "test/bench/report.h"
 
 // A pod with one container, from nothing to its first line of output and back to nothing: the unit that every scenario
@@ -34,7 +35,7 @@ class Pods {
   Pods(Client& client, const Options& options) : client_(client), options_(options) {}
 
   // Run, create, start. Returns when the container's first byte is in its log. The container prints a line and sleeps.
-  absl::StatusOr<Pod> Start(const std::string& name, bool host_network);
+  absl::StatusOr<Pod> Start(LogWatch& watch, const std::string& name, bool host_network);
   // The same with another command, which may end at once; does not wait for output.
   absl::StatusOr<Pod> StartCommand(const std::string& name, std::vector<std::string> command, std::string data_dir);
   // Stop and remove both.
