@@ -64,8 +64,8 @@ class Service {
   // Returns when the program runs (execve has succeeded) and its log file exists. After a failure the
   // container is EXITED with code 128, reason "StartError".
   absl::Status Start(const std::string& id);
-  // The stop signal, then SIGKILL to all of the container at `timeout`. Returns when it is dead. NotFound
-  // when unknown; OK when it does not run.
+  // The stop signal, then SIGKILL to all of the container at `timeout`. Returns when it is dead. OK when
+  // it does not run, or is unknown.
   absl::Status Stop(const std::string& id, absl::Duration timeout);
   // Kills a running container first. OK when unknown.
   absl::Status Remove(const std::string& id);

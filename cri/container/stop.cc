@@ -55,7 +55,10 @@ absl::Status AwaitEnd(Core& core, const store::ContainerRecord& record, Live& li
 
 absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout) {
   absl::Time deadline = absl::Now() + timeout;
-  ASSIGN_OR_RETURN(store::Container record, Find(core, id));
+  auto found = Find(core, id);
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();  // stopped and removed, for all that anybody can tell
+  RETURN_IF_ERROR(found.status());
+  const store::Container record = *found;
   ASSIGN_OR_RETURN(std::shared_ptr<Live> live, AwaitStarted(core, record->id(), timeout <= absl::ZeroDuration()));
   if (live == nullptr) return absl::OkStatus();
   if (timeout > absl::ZeroDuration()) {

@@ -39,8 +39,8 @@ class Service {
   // Returns the id. Either everything is there or nothing is left. A retry of a running Run with the same
   // namespace, name, uid and attempt joins it; of a finished one is AlreadyExists, naming the sandbox.
   absl::StatusOr<std::string> Run(const ::runtime::v1::RunPodSandboxRequest& request);
-  // Kills the containers, takes the network down. Idempotent; works when everything is gone already. NotFound
-  // if unknown.
+  // Kills the containers, takes the network down. Idempotent; works when everything is gone already. OK
+  // when unknown.
   absl::Status Stop(const std::string& id);
   // Stops it first if need be and removes everything, with its containers. OK when unknown.
   absl::Status Remove(const std::string& id);

@@ -54,10 +54,14 @@ absl::StatusOr<store::Pod> Find(const Core& core, const std::string& id) {
 }
 
 absl::Status Stop(Core& core, const std::string& id) {
-  ASSIGN_OR_RETURN(store::Pod found, Find(core, id));
-  auto lease = core.containers.leases.Take(found->id());
-  ASSIGN_OR_RETURN(found, Find(core, found->id()));
-  store::PodRecord pod = *found;
+  auto found = Find(core, id);
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();  // stopped and removed, for all that anybody can tell
+  RETURN_IF_ERROR(found.status());
+  auto lease = core.containers.leases.Take((*found)->id());
+  found = Find(core, (*found)->id());
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(found.status());
+  store::PodRecord pod = **found;
   if (pod.state() == store::POD_NOT_READY && !pod.network_attached() && pod.shim_pid() == 0) return absl::OkStatus();
   if (pod.state() == store::POD_READY) {
     pod.set_state(store::POD_STOPPING);

@@ -150,6 +150,20 @@ TEST_F(BadInputTest, UnknownIdsAreNotFoundWhereTheyMustBeAndFineWhereIdempotent)
     grpc::ClientContext ctx;
     EXPECT_TRUE(node.runtime().RemovePodSandbox(&ctx, req, &resp).ok());
   }
+  {
+    cri::StopContainerRequest req;
+    req.set_container_id(id);
+    cri::StopContainerResponse resp;
+    grpc::ClientContext ctx;
+    EXPECT_TRUE(node.runtime().StopContainer(&ctx, req, &resp).ok());
+  }
+  {
+    cri::StopPodSandboxRequest req;
+    req.set_pod_sandbox_id(id);
+    cri::StopPodSandboxResponse resp;
+    grpc::ClientContext ctx;
+    EXPECT_TRUE(node.runtime().StopPodSandbox(&ctx, req, &resp).ok());
+  }
 }
 
 TEST_F(BadInputTest, AbsurdLimitsAreRefusedWithTheirName) {
