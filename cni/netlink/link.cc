@@ -194,6 +194,12 @@ void PutPortOptions(Batch& batch, int index, bool hairpin, bool isolated) {
   mnl_attr_nest_end(message, port);
 }
 
+void PutLinkDown(Batch& batch, absl::string_view name) {
+  nlmsghdr* message = batch.Begin(RTM_NEWLINK, 0, absl::StrCat("set down link ", name));
+  PutIfInfo(batch)->ifi_change = IFF_UP;
+  PutName(message, name);
+}
+
 void PutDeleteLink(Batch& batch, absl::string_view name) {
   nlmsghdr* message = batch.Begin(RTM_DELLINK, 0, absl::StrCat("delete link ", name));
   PutIfInfo(batch);

@@ -60,6 +60,7 @@ void PutLinkUpAnnounced(Batch& batch, int index);
 void PutLinkMac(Batch& batch, int index, absl::string_view mac);
 // Options of a bridge port: hairpin, isolated from other isolated ports.
 void PutPortOptions(Batch& batch, int index, bool hairpin, bool isolated);
+void PutLinkDown(Batch& batch, absl::string_view name);
 void PutDeleteLink(Batch& batch, absl::string_view name);
 
 }  // namespace wherry::netlink

@@ -119,6 +119,7 @@ absl::StatusOr<Call> ReadCall(const Environment& environment, int input_fd) {
   call.attachment = {get("CNI_CONTAINERID"), get("CNI_IFNAME")};
   call.netns = get("CNI_NETNS");
   call.path = get("CNI_PATH");
+  call.netns_ends = get("WHERRY_NETNS_ENDS") == "1";
   const auto* command = std::find_if(kCommands.begin(), kCommands.end(),
                                      [&](const Command& known) { return known.name == call.command; });
   if (command == kCommands.end())

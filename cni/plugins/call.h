@@ -27,6 +27,8 @@ struct Call {
   cni::Attachment attachment;  // CNI_CONTAINERID, CNI_IFNAME
   std::string netns;           // CNI_NETNS; may be empty for DEL
   std::string path;            // CNI_PATH
+  // WHERRY_NETNS_ENDS=1, an extension: whoever calls DEL destroys the namespace right afterwards.
+  bool netns_ends = false;
   Arguments arguments;
   std::string version;  // cniVersion, supported
   std::string network;  // name, safe

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "cni/netlink/address.h"
 #include "cni/netlink/route.h"
@@ -107,6 +108,29 @@ TEST_F(BridgeTest, TwentyAtOnceShareOneBridgeAndNoAddress) {
   all("DEL");
   EXPECT_TRUE(Leases().empty());
   EXPECT_TRUE(Links("veth").empty());
+}
+
+TEST_F(BridgeTest, DelBeforeTheEndOfTheNamespaceLeavesTheDeletionToIt) {
+  MakePod("a");
+  const auto conf = BridgeConf();
+  ASSERT_TRUE(Add("a", conf).ok());
+  Variables variables = CallVariables("DEL", "a");
+  variables["WHERRY_NETNS_ENDS"] = "1";
+  for (int i = 0; i < 2; ++i) {
+    Outcome del = Run("bridge", conf.dump(), variables);
+    EXPECT_TRUE(del.ok()) << del.output;
+  }
+  EXPECT_TRUE(Leases().empty());
+  InPod("a", [] {
+    auto socket = netlink::Socket::Open();
+    ASSERT_TRUE(socket.ok());
+    auto eth0 = netlink::GetLink(*socket, "eth0");
+    ASSERT_TRUE(eth0.ok()) << eth0.status();
+    EXPECT_FALSE(eth0->up()) << "nobody may answer for an address that is free";
+  });
+  EXPECT_EQ(Links("veth").size(), 1u);
+  RemovePod("a");
+  while (!Links("veth").empty()) std::this_thread::yield();  // the time limit of the program is the test's
 }
 
 TEST_F(BridgeTest, DelTwiceAndWithTheNamespaceGone) {
