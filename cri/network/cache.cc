@@ -9,6 +9,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -18,28 +19,51 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kKind[] = "cniCacheV1";
+constexpr char kInterface[] = "eth0";
+constexpr char kTemporary[] = ".tmp";
+constexpr size_t kMaxFile = 8 << 20;
 
 std::string Text(const Json& object, const char* key) {
   auto it = object.find(key);
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
-absl::StatusOr<CacheEntry> Read(const std::string& path) {
-  ASSIGN_OR_RETURN(std::string text, sys::ReadFileAt(AT_FDCWD, path, 8 << 20));
+// The member, or an empty value of the type when it is missing or of another.
+Json Member(const Json& object, const char* key, Json::value_t type) {
+  auto it = object.find(key);
+  return it != object.end() && it->type() == type ? *it : Json(type);
+}
+
+absl::StatusOr<Json> ReadDocument(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string text, sys::ReadFileAt(AT_FDCWD, path, kMaxFile));
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  CacheEntry entry;
-  if (!json.is_object() || Text(json, "kind") != kKind || !absl::Base64Unescape(Text(json, "config"), &entry.config))
+  if (!json.is_object() || Text(json, "kind") != kKind)
     return absl::DataLossError(absl::StrCat("\"", path, "\" is no result cache of CNI"));
-  entry.network = Text(json, "networkName");
-  entry.container_id = Text(json, "containerId");
-  for (const Json& pair : json.value("cniArgs", Json::array()))
+  return json;
+}
+
+std::string ReadArgs(const Json& json) {
+  std::string out;
+  for (const Json& pair : Member(json, "cniArgs", Json::value_t::array))
     if (pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string())
-      absl::StrAppend(&entry.args, entry.args.empty() ? "" : ";", pair[0].get<std::string>(), "=",
-                      pair[1].get<std::string>());
+      absl::StrAppend(&out, out.empty() ? "" : ";", pair[0].get<std::string>(), "=", pair[1].get<std::string>());
+  return out;
+}
+
+absl::Status Read(const std::string& path, CacheEntry& entry) {
+  ASSIGN_OR_RETURN(const Json json, ReadDocument(path));
+  if (Text(json, "networkName") != entry.network || Text(json, "containerId") != entry.container_id ||
+      !absl::Base64Unescape(Text(json, "config"), &entry.config))
+    return absl::DataLossError(absl::StrCat("\"", path, "\" is not what its name says"));
+  entry.netns = Text(json, "netns");
+  entry.args = ReadArgs(json);
+  const Json capabilities = Member(json, "capabilityArgs", Json::value_t::object);
+  for (const auto& [capability, value] : capabilities.items())
+    entry.capabilities[capability] = value.dump();
   Json config = Json::parse(entry.config, nullptr, false);
   entry.single = config.is_object() && !config.contains("plugins");
-  if (auto result = json.find("result"); result != json.end() && result->is_object()) entry.result = result->dump();
-  return entry;
+  if (Json result = Member(json, "result", Json::value_t::object); !result.empty()) entry.result = result.dump();
+  return absl::OkStatus();
 }
 
 Json ArgsJson(const std::string& args) {
@@ -54,23 +78,44 @@ Json ArgsJson(const std::string& args) {
   return out;
 }
 
+// The network of a file named <network>-<container>-eth0.
+std::string NetworkIn(absl::string_view name, const std::string& container_id) {
+  return absl::ConsumeSuffix(&name, absl::StrCat("-", container_id, "-", kInterface)) ? std::string(name)
+                                                                                     : std::string();
+}
+
+// The container of such a name: ids of ours have no '-'.
+std::string ContainerIn(absl::string_view name) {
+  if (!absl::ConsumeSuffix(&name, absl::StrCat("-", kInterface))) return "";
+  const size_t dash = name.rfind('-');
+  return dash == absl::string_view::npos ? "" : std::string(name.substr(dash + 1));
+}
+
 }  // namespace
 
 std::string ResultCache::PathOf(const CacheEntry& entry) const {
-  return absl::StrCat(dir_, "/", entry.network, "-", entry.container_id, "-eth0");
+  return absl::StrCat(dir_, "/", entry.network, "-", entry.container_id, "-", kInterface);
 }
 
 absl::Status ResultCache::Put(const CacheEntry& entry) const {
-  Json json = {{"kind", kKind},    {"containerId", entry.container_id}, {"config", absl::Base64Escape(entry.config)},
-               {"ifName", "eth0"}, {"networkName", entry.network},      {"cniArgs", ArgsJson(entry.args)}};
+  Json json = {{"kind", kKind},
+               {"containerId", entry.container_id},
+               {"config", absl::Base64Escape(entry.config)},
+               {"ifName", kInterface},
+               {"networkName", entry.network},
+               {"netns", entry.netns},
+               {"cniArgs", ArgsJson(entry.args)}};
+  for (const auto& [capability, value] : entry.capabilities)
+    json["capabilityArgs"][capability] = Json::parse(value, nullptr, false);
   if (!entry.result.empty()) json["result"] = Json::parse(entry.result, nullptr, false);
   std::error_code ec;
   std::filesystem::create_directories(dir_, ec);
-  const std::string path = PathOf(entry), tmp = path + ".tmp";
-  // No fsync: after a power cut every pod is dead, and what is found of its network is taken down from what there is.
+  if (ec) return sys::Errno(absl::StrCat("create \"", dir_, "\""), ec.value());
+  const std::string path = PathOf(entry), tmp = path + kTemporary;
   {
     ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenAt(AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
-    RETURN_IF_ERROR_CTX(sys::WriteAll(file.get(), json.dump()), absl::StrCat("\"", tmp, "\""));
+    RETURN_IF_ERROR_CTX(sys::WriteAll(file.get(), json.dump(-1, ' ', false, Json::error_handler_t::replace)),
+                        absl::StrCat("\"", tmp, "\""));
   }
   if (::rename(tmp.c_str(), path.c_str()) != 0) return sys::Errno(absl::StrCat("rename \"", tmp, "\""));
   return absl::OkStatus();
@@ -79,10 +124,34 @@ absl::Status ResultCache::Put(const CacheEntry& entry) const {
 absl::StatusOr<std::vector<CacheEntry>> ResultCache::Find(const std::string& container_id) const {
   std::vector<CacheEntry> out;
   std::error_code ec;
-  for (std::filesystem::directory_iterator it(dir_, ec), end; !ec && it != end; it.increment(ec)) {
-    if (!absl::EndsWith(it->path().filename().string(), absl::StrCat("-", container_id, "-eth0"))) continue;
-    ASSIGN_OR_RETURN(CacheEntry entry, Read(it->path()));
+  std::filesystem::directory_iterator it(dir_, ec);
+  for (const std::filesystem::directory_iterator end; !ec && it != end; it.increment(ec)) {
+    const std::string name = it->path().filename();
+    CacheEntry entry;
+    entry.container_id = container_id;
+    entry.network = NetworkIn(absl::StripSuffix(name, kTemporary), container_id);
+    if (entry.network.empty()) continue;
+    // Written before anything was done, or beside the entry it was to replace.
+    if (absl::EndsWith(name, kTemporary)) {
+      ::unlink(it->path().c_str());
+      continue;
+    }
+    entry.damaged = !Read(it->path(), entry).ok();
     out.push_back(std::move(entry));
+  }
+  if (ec && ec != std::errc::no_such_file_or_directory)
+    return sys::Errno(absl::StrCat("read directory \"", dir_, "\""), ec.value());
+  return out;
+}
+
+std::vector<std::string> ResultCache::Containers(const std::string& netns_dir) const {
+  std::vector<std::string> out;
+  std::error_code ec;
+  for (std::filesystem::directory_iterator it(dir_, ec), end; !ec && it != end; it.increment(ec)) {
+    const std::string id = ContainerIn(absl::StripSuffix(it->path().filename().string(), kTemporary));
+    if (id.empty()) continue;
+    auto json = ReadDocument(it->path());
+    if (json.ok() && Text(*json, "netns") == absl::StrCat(netns_dir, "/", id)) out.push_back(id);
   }
   return out;
 }

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cri/network/capabilities.h"
 
 namespace wherry::network {
 
@@ -12,18 +12,25 @@ namespace wherry::network {
 // configuration, and so that other tools find it in the standard place.
 struct CacheEntry {
   std::string network, container_id;
+  std::string netns;   // path; tells our entries from those of other runtimes
   std::string config;  // the document's text
   bool single = false;
-  std::string args;    // CNI_ARGS
-  std::string result;  // of the last plugin; empty while ADD is under way
+  std::string args;  // CNI_ARGS
+  Capabilities capabilities;
+  std::string result;   // of the last plugin; empty while ADD is under way
+  bool damaged = false;  // only the names are known: after a power cut a file may be empty
 };
 
+// The directory is shared with other runtimes and read by other tools. No fsync: after a power cut every pod is dead, and
+// DEL copes with a damaged entry.
 class ResultCache {
  public:
   explicit ResultCache(const std::string& dir) : dir_(dir + "/results") {}
   absl::Status Put(const CacheEntry& entry) const;
   // All entries of a container, whatever their network.
   absl::StatusOr<std::vector<CacheEntry>> Find(const std::string& container_id) const;
+  // Ids of the containers whose namespace was `netns_dir`/<id>.
+  std::vector<std::string> Containers(const std::string& netns_dir) const;
   absl::Status Remove(const CacheEntry& entry) const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <filesystem>
 #include <map>
@@ -13,32 +14,42 @@
 namespace wherry::network {
 namespace {
 
-// Name → size and times, of files that count as configurations.
-std::map<std::string, std::string> List(const std::string& path) {
-  std::map<std::string, std::string> out;
+struct Listing {
+  // Name → inode, size and times, of files that count as configurations.
+  std::map<std::string, std::string> files;
+  // False when a file is so new that it may change once more without its times showing it.
+  bool settled = true;
+};
+
+Listing List(const std::string& path) {
+  constexpr time_t kClockGrain = 2;  // seconds; the coarsest of file systems in use
+  const time_t now = ::time(nullptr);
+  Listing out;
   std::error_code ec;
   for (std::filesystem::directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec)) {
     std::string name = it->path().filename();
     struct stat st;
     if (!absl::EndsWith(name, ".conflist") && !absl::EndsWith(name, ".conf") && !absl::EndsWith(name, ".json"))
       continue;
-    if (::stat(it->path().c_str(), &st) != 0) continue;
-    out[name] = absl::StrCat(st.st_ino, " ", st.st_size, " ", st.st_mtim.tv_sec, ".", st.st_mtim.tv_nsec, " ",
-                             st.st_ctim.tv_sec, ".", st.st_ctim.tv_nsec);
+    if (::stat(it->path().c_str(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
+    out.files[name] = absl::StrCat(st.st_ino, " ", st.st_size, " ", st.st_mtim.tv_sec, ".", st.st_mtim.tv_nsec, " ",
+                                   st.st_ctim.tv_sec, ".", st.st_ctim.tv_nsec);
+    if (st.st_ctim.tv_sec + kClockGrain >= now) out.settled = false;
   }
   return out;
 }
 
-absl::StatusOr<std::shared_ptr<const Loaded>> ReadFirst(const std::string& path,
-                                                        const std::map<std::string, std::string>& files) {
+absl::StatusOr<std::shared_ptr<const Loaded>> ReadFirst(const std::string& path, Listing& listing) {
   std::string complaints;
-  for (const auto& [name, stamp] : files) {
+  for (const auto& [name, stamp] : listing.files) {
     auto text = sys::ReadFileAt(AT_FDCWD, path + "/" + name);
     absl::Status status = text.status();
     if (text.ok()) {
       auto loaded = ParseConfig(*text, !absl::EndsWith(name, ".conflist"));
       if (loaded.ok()) return loaded;
       status = loaded.status();
+    } else {
+      listing.settled = false;  // out of descriptors, say: not the file's fault
     }
     absl::StrAppend(&complaints, complaints.empty() ? ": " : "; ", name, ": ", status.message());
   }
@@ -46,35 +57,27 @@ absl::StatusOr<std::shared_ptr<const Loaded>> ReadFirst(const std::string& path,
       absl::StrCat("no valid CNI network configuration in \"", path, "\"", complaints));
 }
 
-bool IsPlainName(const std::string& type) {
-  return !type.empty() && type != "." && type != ".." && type.find('/') == std::string::npos &&
-         type.find('\0') == std::string::npos;
-}
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Loaded>> ParseConfig(const std::string& text, bool single) {
   auto loaded = std::make_shared<Loaded>();
   ASSIGN_OR_RETURN(loaded->list, single ? cni::ParseSingleConfig(text) : cni::ParseConfigList(text));
-  for (const auto& plugin : loaded->list.plugins)
-    if (!IsPlainName(plugin.type))
-      return absl::InvalidArgumentError(absl::StrCat("plugin type \"", plugin.type, "\" is not a file name"));
   loaded->text = text;
   loaded->single = single;
   return std::shared_ptr<const Loaded>(std::move(loaded));
 }
 
 absl::StatusOr<std::shared_ptr<const Loaded>> ConfigDir::Current() {
-  const std::map<std::string, std::string> files = List(path_);
-  std::string listing = "v1\n";
-  for (const auto& [name, stamp] : files) absl::StrAppend(&listing, name, " ", stamp, "\n");
+  Listing listing = List(path_);
+  std::string text = "v1\n";
+  for (const auto& [name, stamp] : listing.files) absl::StrAppend(&text, name, " ", stamp, "\n");
   {
     absl::MutexLock lock(&mutex_);
-    if (listing == listing_) return current_;
+    if (text == listing_) return current_;
   }
-  auto read = ReadFirst(path_, files);
+  auto read = ReadFirst(path_, listing);
   absl::MutexLock lock(&mutex_);
-  listing_ = std::move(listing);
+  listing_ = listing.settled ? std::move(text) : std::string();
   current_ = read;
   return read;
 }

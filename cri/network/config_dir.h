@@ -17,7 +17,7 @@ struct Loaded {
   bool single = false;  // a .conf or .json with one plugin
 };
 
-// Parses a document of either form. Also refuses plugin types that are no plain file names (CVE-2021-20206).
+// Parses a document of either form. Plugin types that are no plain file names are refused (CVE-2021-20206).
 absl::StatusOr<std::shared_ptr<const Loaded>> ParseConfig(const std::string& text, bool single);
 
 // The first valid .conflist, .conf or .json of a directory in lexical order, read anew whenever the directory's listing
@@ -32,7 +32,7 @@ class ConfigDir {
  private:
   const std::string path_;
   absl::Mutex mutex_;
-  std::string listing_ ABSL_GUARDED_BY(mutex_);
+  std::string listing_ ABSL_GUARDED_BY(mutex_);  // empty: read again whatever it is
   absl::StatusOr<std::shared_ptr<const Loaded>> current_ ABSL_GUARDED_BY(mutex_) = absl::UnknownError("not read yet");
 };
 

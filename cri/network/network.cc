@@ -1,14 +1,20 @@
 #include "cri/network/network.h"
 
-#include <nlohmann/json.hpp>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <spdlog/spdlog.h>
+#include <sys/vfs.h>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include <algorithm>
+
 #include "api/cni/config.h"
 #include "api/cni/result.h"
+#include "api/cni/version.h"
 #include "cri/network/cache.h"
+#include "cri/network/capabilities.h"
 #include "cri/network/config_dir.h"
 #include "cri/network/plugin.h"
+#include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::network {
@@ -19,22 +25,39 @@ std::string Args(const PodNetwork& pod) {
                       ";K8S_POD_INFRA_CONTAINER_ID=", pod.pod_id, ";K8S_POD_UID=", pod.uid);
 }
 
-// Mappings without a host port are the kubelet's way to name a container's port; no plugin has to do with them.
-std::string PortMappings(const PodNetwork& pod) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const PortMapping& m : pod.port_mappings) {
-    if (m.host_port <= 0) continue;
-    out.push_back({{"hostPort", m.host_port},
-                   {"containerPort", m.container_port},
-                   {"protocol", m.protocol},
-                   {"hostIP", m.host_ip}});
-  }
-  return out.empty() ? std::string() : out.dump();
+// The specification lets CNI_NETNS be empty at DEL when the namespace is gone. Many plugins fail when it is a path to
+// nothing, or to the plain file that a pin becomes once its mount is lost, and the address would never be released.
+std::string PathIfNamespace(const std::string& path) {
+  auto file = sys::OpenAt(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
+  struct statfs fs {};
+  return file.ok() && ::fstatfs(file->get(), &fs) == 0 && fs.f_type == NSFS_MAGIC ? path : std::string();
+}
+
+// Plugins of a chain may report addresses of other interfaces too: of the host's end, or of a second one in the pod.
+bool IsOfEth0(const cni::Result& result, const cni::IpConfig& ip) {
+  if (!ip.interface || *ip.interface >= result.interfaces.size()) return true;
+  const cni::Interface& interface = result.interfaces[*ip.interface];
+  return interface.name == "eth0" && !interface.sandbox.empty();
+}
+
+absl::StatusOr<Addresses> AddressesIn(const std::string& document, const cni::ConfigList& list) {
+  ASSIGN_OR_RETURN_CTX(cni::Result result, cni::ParseResult(document, list.version),
+                       absl::StrCat("result of network \"", list.name, "\""));
+  Addresses out;
+  for (const cni::IpConfig& ip : result.ips)
+    if (IsOfEth0(result, ip)) out.ips.push_back(ip.address.address.ToString());
+  if (out.ips.empty())
+    return absl::InternalError(absl::StrCat("network \"", list.name, "\" gave the pod no address on eth0"));
+  return out;
 }
 
 class Caller final : public Network {
  public:
-  explicit Caller(const Options& options) : options_(options), configs_(options.conf_dir), cache_(options.cache_dir) {}
+  explicit Caller(const Options& options)
+      : timeout_(options.timeout_seconds),
+        configs_(options.conf_dir),
+        cache_(options.cache_dir),
+        plugins_(options.bin_dirs) {}
 
   Readiness Ready() const override;
   std::string network_name() const override {
@@ -43,87 +66,118 @@ class Caller final : public Network {
   }
   absl::StatusOr<Addresses> Add(const PodNetwork& pod) override;
   absl::Status Remove(const PodNetwork& pod) override;
+  std::vector<std::string> Attached(const std::string& netns_dir) const override {
+    return cache_.Containers(netns_dir);
+  }
 
  private:
-  absl::StatusOr<std::string> AddChain(const PodNetwork& pod, const Loaded& loaded, const std::string& args);
-  absl::Status DeleteChain(const PodNetwork& pod, const Loaded& loaded, const CacheEntry& entry);
-  absl::StatusOr<std::string> Call(const char* command, const PodNetwork& pod, const Loaded& loaded, size_t plugin,
-                                   const std::string& args, const std::string& previous);
+  // What all calls of one chain have in common.
+  struct Chain {
+    const Loaded& loaded;
+    const CacheEntry& entry;
+    std::string netns;
+  };
+  absl::Status CheckPlugins(const Loaded& loaded) const;
+  absl::StatusOr<Addresses> AddAndRecord(const Loaded& loaded, CacheEntry& entry);
+  absl::Status DeleteChain(const Chain& chain);
+  absl::StatusOr<std::string> Call(const char* command, const Chain& chain, size_t plugin, const std::string& previous,
+                                   Clock::time_point deadline);
+  absl::StatusOr<std::shared_ptr<const Loaded>> ConfigOf(const CacheEntry& entry);
 
-  const Options options_;
+  const std::chrono::seconds timeout_;
   mutable ConfigDir configs_;
   const ResultCache cache_;
+  Plugins plugins_;
 };
+
+absl::Status Caller::CheckPlugins(const Loaded& loaded) const {
+  for (const auto& plugin : loaded.list.plugins) RETURN_IF_ERROR(plugins_.Find(plugin.type).status());
+  return absl::OkStatus();
+}
 
 Readiness Caller::Ready() const {
   auto loaded = configs_.Current();
-  if (!loaded.ok()) return {false, "NetworkPluginNotReady", std::string(loaded.status().message())};
-  for (const auto& plugin : (*loaded)->list.plugins)
-    if (auto found = FindPlugin(options_.bin_dirs, plugin.type); !found.ok())
-      return {false, "NetworkPluginNotReady", std::string(found.status().message())};
+  absl::Status status = loaded.ok() ? CheckPlugins(**loaded) : loaded.status();
+  if (!status.ok()) return {false, "NetworkPluginNotReady", std::string(status.message())};
   return {true, "", ""};
 }
 
-absl::StatusOr<std::string> Caller::Call(const char* command, const PodNetwork& pod, const Loaded& loaded,
-                                         size_t plugin, const std::string& args, const std::string& previous) {
+absl::StatusOr<std::string> Caller::Call(const char* command, const Chain& chain, size_t plugin,
+                                         const std::string& previous, Clock::time_point deadline) {
+  const cni::ConfigList& list = chain.loaded.list;
   cni::RequestParameters parameters;
-  if (std::string ports = PortMappings(pod); !ports.empty()) parameters.runtime_config["portMappings"] = ports;
+  parameters.runtime_config = chain.entry.capabilities;
   parameters.prev_result = previous;
-  PluginCall call{command, pod.pod_id, pod.netns_path, args, ""};
-  ASSIGN_OR_RETURN(call.config, cni::MakeRequest(loaded.list, loaded.list.plugins[plugin], parameters));
-  return RunPlugin(options_.bin_dirs, loaded.list.plugins[plugin].type, call,
-                   absl::Now() + absl::Seconds(options_.timeout_seconds));
+  PluginCall call{command, chain.entry.container_id, chain.netns, chain.entry.args, ""};
+  ASSIGN_OR_RETURN(call.config, cni::MakeRequest(list, list.plugins[plugin], parameters));
+  return plugins_.Run(list.plugins[plugin].type, call, deadline);
 }
 
-absl::StatusOr<std::string> Caller::AddChain(const PodNetwork& pod, const Loaded& loaded, const std::string& args) {
+absl::StatusOr<Addresses> Caller::AddAndRecord(const Loaded& loaded, CacheEntry& entry) {
+  const Clock::time_point deadline = Clock::now() + timeout_;
   std::string result;
   for (size_t i = 0; i < loaded.list.plugins.size(); ++i) {
-    ASSIGN_OR_RETURN(result, Call("ADD", pod, loaded, i, args, result));
+    ASSIGN_OR_RETURN(result, Call("ADD", {loaded, entry, entry.netns}, i, result, deadline));
   }
-  return result;
+  ASSIGN_OR_RETURN(Addresses addresses, AddressesIn(result, loaded.list));
+  entry.result = result;
+  RETURN_IF_ERROR_CTX(cache_.Put(entry), "CNI result cache");
+  return addresses;
 }
 
-// All plugins are asked, whatever the others say (specification, section 3): the first failure is returned.
-absl::Status Caller::DeleteChain(const PodNetwork& pod, const Loaded& loaded, const CacheEntry& entry) {
+// All plugins are asked, whatever the others say (specification, section 3): the first failure is returned. A plugin that
+// hangs leaves the others their share of the time.
+absl::Status Caller::DeleteChain(const Chain& chain) {
+  const Clock::time_point deadline = Clock::now() + timeout_;
+  const bool knows_previous = cni::VersionAtLeast(chain.loaded.list.version, "0.4.0");
   absl::Status status;
-  for (size_t i = loaded.list.plugins.size(); i-- > 0;)
-    status.Update(Call("DEL", pod, loaded, i, entry.args, entry.result).status());
+  for (size_t i = chain.loaded.list.plugins.size(); i-- > 0;) {
+    const Clock::time_point now = Clock::now();
+    const Clock::time_point turn = now + std::max(deadline - now, Clock::duration::zero()) / static_cast<int>(i + 1);
+    status.Update(Call("DEL", chain, i, knows_previous ? chain.entry.result : "", turn).status());
+  }
   return status;
 }
 
 absl::StatusOr<Addresses> Caller::Add(const PodNetwork& pod) {
   ASSIGN_OR_RETURN(std::shared_ptr<const Loaded> loaded, configs_.Current());
   // Seen before anything is done: nothing has to be undone then.
-  for (const auto& plugin : loaded->list.plugins) RETURN_IF_ERROR(FindPlugin(options_.bin_dirs, plugin.type).status());
-  CacheEntry entry{loaded->list.name, pod.pod_id, loaded->text, loaded->single, Args(pod), ""};
-  RETURN_IF_ERROR(cache_.Put(entry));  // the intent: after a crash DEL knows what was begun
-  auto result = AddChain(pod, *loaded, entry.args);
-  absl::StatusOr<cni::Result> parsed = result.ok() ? cni::ParseResult(*result, loaded->list.version) : result.status();
-  if (parsed.ok()) {
-    entry.result = *result;
-    parsed = cache_.Put(entry).ok() ? std::move(parsed) : absl::InternalError("cannot write the CNI result cache");
-  }
-  if (!parsed.ok()) {
-    absl::Status undone = DeleteChain(pod, *loaded, entry);
-    if (undone.ok()) undone = cache_.Remove(entry);
-    if (undone.ok()) return parsed.status();
-    return absl::Status(parsed.status().code(),
-                        absl::StrCat(parsed.status().message(), " (and undoing it: ", undone.message(), ")"));
-  }
-  Addresses out;
-  for (const cni::IpConfig& ip : parsed->ips) out.ips.push_back(ip.address.address.ToString());
-  return out;
+  RETURN_IF_ERROR(CheckPlugins(*loaded));
+  ASSIGN_OR_RETURN(Capabilities capabilities, CapabilitiesOf(pod, loaded->list));
+  CacheEntry entry{loaded->list.name, pod.pod_id, pod.netns_path, loaded->text, loaded->single, Args(pod), capabilities,
+                   "", false};
+  RETURN_IF_ERROR_CTX(cache_.Put(entry), "CNI result cache");  // the intent: after a crash DEL knows what was begun
+  auto addresses = AddAndRecord(*loaded, entry);
+  if (addresses.ok()) return addresses;
+  absl::Status undone = DeleteChain({*loaded, entry, PathIfNamespace(entry.netns)});
+  if (undone.ok()) undone = cache_.Remove(entry);
+  if (undone.ok()) return addresses;
+  return absl::Status(addresses.status().code(),
+                      absl::StrCat(addresses.status().message(), " (and undoing it: ", undone.message(), ")"));
+}
+
+// A damaged entry still tells that the pod was in that network: the configuration in use is the best that is left.
+absl::StatusOr<std::shared_ptr<const Loaded>> Caller::ConfigOf(const CacheEntry& entry) {
+  absl::StatusOr<std::shared_ptr<const Loaded>> cached = absl::DataLossError("damaged");
+  if (!entry.damaged) cached = ParseConfig(entry.config, entry.single);
+  if (cached.ok()) return cached;
+  spdlog::warn("result cache of pod sandbox {} in network {}: {}; DEL uses the present configuration",
+               entry.container_id, entry.network, std::string(cached.status().message()));
+  return configs_.Current();
 }
 
 absl::Status Caller::Remove(const PodNetwork& pod) {
   ASSIGN_OR_RETURN(std::vector<CacheEntry> entries, cache_.Find(pod.pod_id));
-  for (const CacheEntry& entry : entries) {
-    ASSIGN_OR_RETURN_CTX(std::shared_ptr<const Loaded> loaded, ParseConfig(entry.config, entry.single),
-                         absl::StrCat("cached configuration of network ", entry.network));
-    RETURN_IF_ERROR(DeleteChain(pod, *loaded, entry));
-    RETURN_IF_ERROR(cache_.Remove(entry));
+  const std::string netns = entries.empty() ? "" : PathIfNamespace(pod.netns_path);
+  absl::Status result;
+  for (CacheEntry& entry : entries) {
+    if (entry.damaged) entry.args = Args(pod);
+    auto loaded = ConfigOf(entry);
+    absl::Status status = loaded.ok() ? DeleteChain({**loaded, entry, netns}) : loaded.status();
+    if (status.ok()) status = cache_.Remove(entry);
+    result.Update(status);
   }
-  return absl::OkStatus();
+  return result;
 }
 
 }  // namespace

@@ -24,11 +24,12 @@ struct PodNetwork {
   std::string name, uid, k8s_namespace;  // K8S_POD_* in CNI_ARGS
   std::string cgroup_path;
   std::vector<PortMapping> port_mappings;
+  std::vector<std::string> dns_servers, dns_searches, dns_options;
   std::map<std::string, std::string> annotations;
 };
 
 struct Addresses {
-  std::vector<std::string> ips;  // without prefix length, the plugin's order
+  std::vector<std::string> ips;  // of eth0, without prefix length, in the plugin's order; never empty
 };
 
 struct Readiness {
@@ -43,20 +44,25 @@ class Network {
   struct Options {
     std::string conf_dir, cache_dir;
     std::vector<std::string> bin_dirs;
-    int timeout_seconds = 60;
+    int timeout_seconds = 60;  // for all plugins of one ADD or DEL together; then the running one is killed
   };
-  // Starts to watch conf_dir (which may not exist yet).
+  // conf_dir may not exist yet.
   static absl::StatusOr<std::unique_ptr<Network>> Create(const Options& options);
   virtual ~Network() = default;
 
   virtual Readiness Ready() const = 0;
   // The name of the network in use; empty when there is none.
   virtual std::string network_name() const = 0;
-  // ADD along the chain, eth0. After a failure it has run DEL already, so that nothing is left.
+  // ADD along the chain, eth0. After a failure it has run DEL already; when that failed too, the text says so and Remove is
+  // still due. FailedPrecondition without a usable configuration, InvalidArgument for a bad bandwidth annotation; for
+  // plugins' errors see Plugins::Run.
   virtual absl::StatusOr<Addresses> Add(const PodNetwork& pod) = 0;
-  // DEL in reverse order, with the configuration and result that ADD used (from the cache). OK when there is no trace of
-  // the pod. Idempotent.
+  // DEL in reverse order of every network that the pod was added to, with the configuration, arguments, capabilities and
+  // result that ADD used (from the cache): of `pod` only id and namespace count. All plugins and networks are tried, the first
+  // failure is returned. OK when there is no trace of the pod. Idempotent.
   virtual absl::Status Remove(const PodNetwork& pod) = 0;
+  // Ids of all pods with a trace in the result cache whose namespace was pinned at `netns_dir`/<id>.
+  virtual std::vector<std::string> Attached(const std::string& netns_dir) const = 0;
 };
 
 }  // namespace wherry::network

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "cri/network/child.h"
 
 namespace wherry::network {
 
@@ -15,12 +15,27 @@ struct PluginCall {
   std::string config;  // goes to its standard input
 };
 
-// The plugin's executable: the first bin_dir that has it. FailedPrecondition names the plugin and the directories.
-absl::StatusOr<std::string> FindPlugin(const std::vector<std::string>& bin_dirs, const std::string& type);
+// The plugins of the node. Thread-safe.
+class Plugins {
+ public:
+  explicit Plugins(std::vector<std::string> bin_dirs) : bin_dirs_(std::move(bin_dirs)) {}
 
-// Runs it and returns its standard output (at most 1 MiB). An error has the plugin's code and text, or what it wrote to
-// standard error; DeadlineExceeded when it did not end by `deadline` (it is killed then).
-absl::StatusOr<std::string> RunPlugin(const std::vector<std::string>& bin_dirs, const std::string& type,
-                                      const PluginCall& call, absl::Time deadline);
+  // The plugin's executable: the first directory that has it. FailedPrecondition names the plugin and the directories.
+  absl::StatusOr<std::string> Find(const std::string& type) const;
+
+  // Runs it and returns its standard output (at most 1 MiB). An error has the plugin's text or what it wrote to standard
+  // error, and the code of its kind: Unavailable (try again), FailedPrecondition (the node's configuration),
+  // DeadlineExceeded when it did not end by `deadline` (it and its children are killed then), else Internal.
+  // Never NotFound, InvalidArgument or Unimplemented, which a CRI client would take for words about its request.
+  absl::StatusOr<std::string> Run(const std::string& type, const PluginCall& call, Clock::time_point deadline);
+
+ private:
+  const std::vector<std::string> bin_dirs_;
+  Children children_;
+};
+
+// Whether a plugin of an earlier wherryd, or a child of it, still works for one of these containers: all of them are
+// killed, because they would interfere with ours. Those that do not die at once are named in the error.
+absl::Status KillStrays(const std::vector<std::string>& container_ids);
 
 }  // namespace wherry::network

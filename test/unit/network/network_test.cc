@@ -1,0 +1,210 @@
+// The chain, with plugins that are scripts: who is called with what, in which order, and what is left after a failure.
+
+#include "cri/network/network.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "test/unit/network/fixture.h"
+
+namespace wherry::network {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Writes down each call as "TYPE COMMAND" and its input, and answers ADD with two addresses.
+constexpr char kWell[] = R"(
+type=$(basename "$0")
+echo "$type $CNI_COMMAND" >> $here/calls
+env | grep -E '^CNI_(NETNS|ARGS)=' > $here/env.$type.$CNI_COMMAND
+cat > $here/input.$type.$CNI_COMMAND
+[ $CNI_COMMAND = ADD ] || exit 0
+cat <<END
+{"cniVersion": "1.0.0", "by": "$type",
+ "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": "/ns"}, {"name": "net1", "sandbox": "/ns"}],
+ "ips": [{"address": "192.168.0.1/24", "interface": 0}, {"address": "fd00::2/64", "interface": 1},
+         {"address": "10.0.0.2/24", "interface": 1}, {"address": "172.16.0.2/24", "interface": 2}]}
+END
+)";
+
+class NetworkTest : public Scratch {
+ protected:
+  NetworkTest() {
+    Plugin("first", kWell);
+    Plugin("second", kWell);
+    Configure(R"({"type":"first","mtu":1400},{"type":"second","capabilities":{"portMappings":true}})");
+    pod_.pod_id = kId;
+    pod_.netns_path = "/proc/self/ns/net";
+    pod_.name = "web";
+    pod_.uid = "u1";
+    pod_.k8s_namespace = "default";
+    pod_.port_mappings = {{"tcp", 80, 8080, ""}};
+    Open(60);
+  }
+  void Open(int timeout_seconds) {
+    auto opened = Network::Create({dir_ + "/net.d", dir_ + "/cache", {dir_ + "/bin"}, timeout_seconds});
+    ASSERT_TRUE(opened.ok());
+    network_ = std::move(*opened);
+  }
+  void Configure(const std::string& plugins, const std::string& version = "1.0.0", const std::string& name = "pods") {
+    Write("net.d/10-pods.conflist",
+          R"({"cniVersion":")" + version + R"(","name":")" + name + R"(","plugins":[)" + plugins + "]}");
+  }
+  json Input(const std::string& call) const { return json::parse(Read("input." + call), nullptr, false); }
+
+  PodNetwork pod_;
+  std::unique_ptr<Network> network_;
+};
+
+TEST_F(NetworkTest, AddWalksTheChainAndRemoveWalksItBack) {
+  auto added = network_->Add(pod_);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\n");
+  EXPECT_EQ(Entries("cache/results"), 1U);
+  ASSERT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nsecond DEL\nfirst DEL\n");
+  EXPECT_EQ(Entries("cache/results"), 0U);
+  ASSERT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nsecond DEL\nfirst DEL\n") << "nothing is left to do";
+}
+
+TEST_F(NetworkTest, AddressesOfEth0InThePluginsOrder) {
+  auto added = network_->Add(pod_);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_THAT(added->ips, ElementsAre("fd00::2", "10.0.0.2"));
+}
+
+TEST_F(NetworkTest, APodWithoutAddressIsAFailure) {
+  Plugin("second", "[ $CNI_COMMAND != ADD ] || echo '{\"cniVersion\":\"1.0.0\"}'");
+  auto added = network_->Add(pod_);
+  EXPECT_THAT(std::string(added.status().message()), HasSubstr("no address"));
+  EXPECT_EQ(Entries("cache/results"), 0U);
+}
+
+TEST_F(NetworkTest, InputsHaveResultsRuntimeConfigAndArguments) {
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  EXPECT_FALSE(Input("first.ADD").contains("prevResult"));
+  EXPECT_FALSE(Input("first.ADD").contains("runtimeConfig"));
+  EXPECT_EQ(Input("first.ADD")["mtu"], 1400);
+  EXPECT_EQ(Input("second.ADD")["prevResult"]["by"], "first");
+  EXPECT_EQ(Input("second.ADD")["runtimeConfig"]["portMappings"][0]["hostPort"], 8080);
+  EXPECT_THAT(Read("env.first.ADD"),
+              HasSubstr("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=" +
+                        std::string(kId) + ";K8S_POD_UID=u1\n"));
+  ASSERT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_EQ(Input("first.DEL")["prevResult"]["by"], "second");
+  EXPECT_THAT(Read("env.first.DEL"), HasSubstr("CNI_NETNS=/proc/self/ns/net\n"));
+}
+
+TEST_F(NetworkTest, DelUsesWhatAddUsedWhateverHasChanged) {
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  Configure(R"({"type":"first","mtu":9000})", "1.0.0", "others");
+  Open(60);  // another wherryd, which knows the pod's id only
+  PodNetwork id_only;
+  id_only.pod_id = kId;
+  ASSERT_TRUE(network_->Remove(id_only).ok());
+  EXPECT_EQ(Input("first.DEL")["mtu"], 1400);
+  EXPECT_EQ(Input("first.DEL")["name"], "pods");
+  EXPECT_EQ(Input("second.DEL")["runtimeConfig"]["portMappings"][0]["hostPort"], 8080);
+  EXPECT_THAT(Read("env.first.DEL"), HasSubstr("K8S_POD_NAME=web"));
+}
+
+TEST_F(NetworkTest, BeforeVersion040DelHasNoPreviousResult) {
+  Configure(R"({"type":"first"})", "0.3.1");
+  Plugin("first", std::string(kWell) + "true");
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  ASSERT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_FALSE(Input("first.DEL").contains("prevResult"));
+}
+
+TEST_F(NetworkTest, AFailedAddIsUndoneAlongTheWholeChain) {
+  Plugin("second", R"(echo "second $CNI_COMMAND" >> $here/calls; [ $CNI_COMMAND = ADD ] || exit 0
+                      echo '{"code":100,"msg":"no route"}'; exit 1)");
+  auto added = network_->Add(pod_);
+  EXPECT_THAT(std::string(added.status().message()), AllOf(HasSubstr("\"second\""), HasSubstr("no route")));
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nsecond DEL\nfirst DEL\n");
+  EXPECT_EQ(Entries("cache/results"), 0U);
+}
+
+TEST_F(NetworkTest, AFailedDelIsToldAndTriedAgainByTheNextRemove) {
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  Plugin("second", R"(echo "second $CNI_COMMAND" >> $here/calls; echo '{"code":5,"msg":"busy"}'; exit 1)");
+  absl::Status removed = network_->Remove(pod_);
+  EXPECT_THAT(std::string(removed.message()), AllOf(HasSubstr("\"second\""), HasSubstr("busy")));
+  EXPECT_THAT(Read("calls"), HasSubstr("first DEL")) << "the others are asked all the same";
+  EXPECT_EQ(Entries("cache/results"), 1U);
+  Plugin("second", kWell);
+  EXPECT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_EQ(Entries("cache/results"), 0U);
+}
+
+TEST_F(NetworkTest, GarbageFromAPluginIsAFailureOfItsNetwork) {
+  for (const char* garbage : {"hello", "", "[]", R"({"ips":[{"address":"nonsense"}]})",
+                              R"({"cniVersion":"1.0.0","ips":7})", R"({"cniVersion":"7.0.0"})"}) {
+    Write("garbage", garbage);
+    Plugin("second", "cat >/dev/null; [ $CNI_COMMAND != ADD ] || cat $here/garbage");
+    auto added = network_->Add(pod_);
+    EXPECT_FALSE(added.ok()) << garbage;
+    EXPECT_FALSE(absl::IsInvalidArgument(added.status()) || absl::IsUnimplemented(added.status()))
+        << added.status() << ": a client would take it for a word about its request";
+    EXPECT_EQ(Entries("cache/results"), 0U);
+  }
+}
+
+TEST_F(NetworkTest, ANamespaceThatIsGoneIsAnEmptyVariable) {
+  Write("plain", "");  // what is left of a pin whose mount is lost
+  for (const std::string& path : {dir_ + "/nothing", dir_ + "/plain"}) {
+    pod_.netns_path = "/proc/self/ns/net";
+    ASSERT_TRUE(network_->Add(pod_).ok());
+    pod_.netns_path = path;
+    ASSERT_TRUE(network_->Remove(pod_).ok());
+    EXPECT_THAT(Read("env.first.DEL"), HasSubstr("CNI_NETNS=\n")) << path;
+  }
+}
+
+// The specification has DEL end well when its parts are gone, so the present configuration does no harm.
+TEST_F(NetworkTest, ADamagedCacheEntryIsDeletedWithThePresentConfiguration) {
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  Write("cache/results/pods-" + std::string(kId) + "-eth0", "");
+  ASSERT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_THAT(Read("calls"), HasSubstr("second DEL\nfirst DEL\n"));
+  EXPECT_EQ(Entries("cache/results"), 0U);
+}
+
+TEST_F(NetworkTest, AHangingPluginOfAChainLeavesTheOthersTheirTurn) {
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  Open(2);
+  Plugin("second", "echo \"second $CNI_COMMAND\" >> $here/calls; exec sleep 1000");
+  absl::Status removed = network_->Remove(pod_);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(removed)) << removed;
+  EXPECT_THAT(Read("calls"), HasSubstr("second DEL\nfirst DEL\n"));
+}
+
+TEST_F(NetworkTest, ReadinessNamesWhatIsMissing) {
+  EXPECT_TRUE(network_->Ready().ready);
+  std::filesystem::remove(dir_ + "/bin/second");
+  Readiness readiness = network_->Ready();
+  EXPECT_FALSE(readiness.ready);
+  EXPECT_EQ(readiness.reason, "NetworkPluginNotReady");
+  EXPECT_THAT(readiness.message, HasSubstr("\"second\""));
+  auto added = network_->Add(pod_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(added.status()));
+  EXPECT_EQ(Read("calls"), "") << "nothing was begun";
+  std::filesystem::remove(dir_ + "/net.d/10-pods.conflist");
+  EXPECT_THAT(network_->Ready().message, HasSubstr(dir_ + "/net.d"));
+  EXPECT_TRUE(network_->Remove(pod_).ok());
+}
+
+TEST_F(NetworkTest, AttachedPodsAreKnownByTheirNamespace) {
+  pod_.netns_path = "/run/x/netns/" + std::string(kId);
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  EXPECT_THAT(network_->Attached("/run/x/netns"), ElementsAre(kId));
+  EXPECT_TRUE(network_->Attached("/run/y/netns").empty());
+}
+
+}  // namespace
+}  // namespace wherry::network
