@@ -58,8 +58,7 @@ absl::Status Read(const std::string& path, CacheEntry& entry) {
   entry.netns = Text(json, "netns");
   entry.args = ReadArgs(json);
   const Json capabilities = Member(json, "capabilityArgs", Json::value_t::object);
-  for (const auto& [capability, value] : capabilities.items())
-    entry.capabilities[capability] = value.dump();
+  for (const auto& [capability, value] : capabilities.items()) entry.capabilities[capability] = value.dump();
   Json config = Json::parse(entry.config, nullptr, false);
   entry.single = config.is_object() && !config.contains("plugins");
   if (Json result = Member(json, "result", Json::value_t::object); !result.empty()) entry.result = result.dump();
@@ -81,7 +80,7 @@ Json ArgsJson(const std::string& args) {
 // The network of a file named <network>-<container>-eth0.
 std::string NetworkIn(absl::string_view name, const std::string& container_id) {
   return absl::ConsumeSuffix(&name, absl::StrCat("-", container_id, "-", kInterface)) ? std::string(name)
-                                                                                     : std::string();
+                                                                                      : std::string();
 }
 
 // The container of such a name: ids of ours have no '-'.

@@ -17,7 +17,7 @@ struct CacheEntry {
   bool single = false;
   std::string args;  // CNI_ARGS
   Capabilities capabilities;
-  std::string result;   // of the last plugin; empty while ADD is under way
+  std::string result;    // of the last plugin; empty while ADD is under way
   bool damaged = false;  // only the names are known: after a power cut a file may be empty
 };
 

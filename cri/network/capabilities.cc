@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kIngress[] = "kubernetes.io/ingress-bandwidth", kEgress[] = "kubernetes.io/egress-bandwidth";
-constexpr uint64_t kMinRate = 1000, kMaxRate = 1000000000000000;  // bits per second; the kubelet's own limits
+constexpr uint64_t kMinRate = 1000, kMaxRate = 1000000000000000;   // bits per second; the kubelet's own limits
 constexpr uint64_t kBurst = std::numeric_limits<uint32_t>::max();  // bits; the most that the bandwidth plugin takes
 
 bool Declares(const cni::ConfigList& list, const std::string& capability) {

@@ -20,8 +20,8 @@ using Clock = std::chrono::steady_clock;
 class Children {
  public:
   struct Ended {
-    int status = 0;               // of waitpid(2)
-    std::string output, errors;   // at most kMaxOutput + 1 bytes of each, the rest is dropped
+    int status = 0;              // of waitpid(2)
+    std::string output, errors;  // at most kMaxOutput + 1 bytes of each, the rest is dropped
   };
   static constexpr size_t kMaxOutput = 1 << 20;
 

@@ -40,14 +40,23 @@ bool IsOfEth0(const cni::Result& result, const cni::IpConfig& ip) {
   return interface.name == "eth0" && !interface.sandbox.empty();
 }
 
-absl::StatusOr<Addresses> AddressesIn(const std::string& document, const cni::ConfigList& list) {
-  ASSIGN_OR_RETURN_CTX(cni::Result result, cni::ParseResult(document, list.version),
-                       absl::StrCat("result of network \"", list.name, "\""));
+// Documents of plugins are no business of the client, whose request is fine.
+absl::Status Internal(const absl::Status& status, absl::string_view context) {
+  return absl::InternalError(absl::StrCat(context, ": ", status.message()));
+}
+
+absl::StatusOr<cni::Result> ReadResult(const std::string& document, const Loaded& loaded, size_t plugin) {
+  auto result = cni::ParseResult(document, loaded.list.version);
+  if (result.ok()) return result;
+  return Internal(result.status(), absl::StrCat("result of CNI plugin \"", loaded.list.plugins[plugin].type, "\""));
+}
+
+absl::StatusOr<Addresses> AddressesIn(const cni::Result& result, const std::string& network) {
   Addresses out;
   for (const cni::IpConfig& ip : result.ips)
     if (IsOfEth0(result, ip)) out.ips.push_back(ip.address.address.ToString());
   if (out.ips.empty())
-    return absl::InternalError(absl::StrCat("network \"", list.name, "\" gave the pod no address on eth0"));
+    return absl::InternalError(absl::StrCat("network \"", network, "\" gave the pod no address on eth0"));
   return out;
 }
 
@@ -109,18 +118,23 @@ absl::StatusOr<std::string> Caller::Call(const char* command, const Chain& chain
   parameters.runtime_config = chain.entry.capabilities;
   parameters.prev_result = previous;
   PluginCall call{command, chain.entry.container_id, chain.netns, chain.entry.args, ""};
-  ASSIGN_OR_RETURN(call.config, cni::MakeRequest(list, list.plugins[plugin], parameters));
+  auto request = cni::MakeRequest(list, list.plugins[plugin], parameters);
+  if (!request.ok())
+    return Internal(request.status(), absl::StrCat("request to plugin \"", list.plugins[plugin].type, "\""));
+  call.config = *std::move(request);
   return plugins_.Run(list.plugins[plugin].type, call, deadline);
 }
 
 absl::StatusOr<Addresses> Caller::AddAndRecord(const Loaded& loaded, CacheEntry& entry) {
   const Clock::time_point deadline = Clock::now() + timeout_;
-  std::string result;
+  std::string document;
+  cni::Result result;
   for (size_t i = 0; i < loaded.list.plugins.size(); ++i) {
-    ASSIGN_OR_RETURN(result, Call("ADD", {loaded, entry, entry.netns}, i, result, deadline));
+    ASSIGN_OR_RETURN(document, Call("ADD", {loaded, entry, entry.netns}, i, document, deadline));
+    ASSIGN_OR_RETURN(result, ReadResult(document, loaded, i));
   }
-  ASSIGN_OR_RETURN(Addresses addresses, AddressesIn(result, loaded.list));
-  entry.result = result;
+  ASSIGN_OR_RETURN(Addresses addresses, AddressesIn(result, loaded.list.name));
+  entry.result = document;
   RETURN_IF_ERROR_CTX(cache_.Put(entry), "CNI result cache");
   return addresses;
 }
@@ -144,8 +158,8 @@ absl::StatusOr<Addresses> Caller::Add(const PodNetwork& pod) {
   // Seen before anything is done: nothing has to be undone then.
   RETURN_IF_ERROR(CheckPlugins(*loaded));
   ASSIGN_OR_RETURN(Capabilities capabilities, CapabilitiesOf(pod, loaded->list));
-  CacheEntry entry{loaded->list.name, pod.pod_id, pod.netns_path, loaded->text, loaded->single, Args(pod), capabilities,
-                   "", false};
+  CacheEntry entry{loaded->list.name, pod.pod_id, pod.netns_path, loaded->text, loaded->single, Args(pod),
+                   capabilities,      "",         false};
   RETURN_IF_ERROR_CTX(cache_.Put(entry), "CNI result cache");  // the intent: after a crash DEL knows what was begun
   auto addresses = AddAndRecord(*loaded, entry);
   if (addresses.ok()) return addresses;

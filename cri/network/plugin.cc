@@ -28,6 +28,7 @@ std::vector<std::string> Environment(const PluginCall& call, const std::vector<s
                                   "CNI_NETNS=" + call.netns,
                                   "CNI_IFNAME=eth0",
                                   "CNI_ARGS=" + call.args,
+                                  "WHERRY_NETNS_ENDS=1",  // read at DEL: a pod's namespace never outlives its network
                                   "CNI_PATH=" + absl::StrJoin(bin_dirs, ":")};
   bool path = false;
   for (char** entry = environ; *entry != nullptr; ++entry) {

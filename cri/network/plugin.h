@@ -34,8 +34,4 @@ class Plugins {
   Children children_;
 };
 
-// Whether a plugin of an earlier wherryd, or a child of it, still works for one of these containers: all of them are
-// killed, because they would interfere with ours. Those that do not die at once are named in the error.
-absl::Status KillStrays(const std::vector<std::string>& container_ids);
-
 }  // namespace wherry::network

@@ -1,19 +1,21 @@
 // A plugin outlives a wherryd that was killed: it may be about to make an interface for a pod that the next wherryd is
 // undoing. Its environment says what it works for, and its children inherit that.
 
+#include "cri/network/strays.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "cri/network/plugin.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
+#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,13 +20,17 @@
 //       ▲                                  REMOVING ◀───────────────┘   RemovePodSandbox
 //       └───────────────────────────────────┘
 //
-// Each arrow is one committed record; whoever makes it owns the pod's lease. CREATING is invisible outside.
+// Each arrow is one committed record; whoever makes it owns the pod's lease. CREATING is invisible outside; a pod that failed
+// and cannot be undone either (a CNI plugin refuses) goes from there to NOT_READY, for the kubelet to try again.
 namespace wherry::pod {
 
 struct Core final : container::Inbox::Receiver {
   Core(network::Network& cni, container::Core& container_core)
       : network(cni), containers(container_core), store(container_core.store), paths(container_core.paths) {}
-  ~Core() override { containers.inbox.Close(); }
+  ~Core() override {
+    if (finisher.joinable()) finisher.join();
+    containers.inbox.Close();
+  }
 
   // Events of the shims; events.cc.
   void ContainerExited(const std::string& pod_id, const shim::v1::ContainerExited& event) override;
@@ -36,6 +42,7 @@ struct Core final : container::Inbox::Receiver {
   store::Store& store;
   const container::Paths& paths;
   container::Joins<absl::StatusOr<std::string>> runs;
+  std::thread finisher;  // finishes what a crash interrupted, while requests are served
 };
 
 inline const ::runtime::v1::NamespaceOption& NamespacesOf(const ::runtime::v1::PodSandboxConfig& config) {
@@ -73,7 +80,10 @@ absl::Status Unpin(const std::string& path);
 
 // The shim of a pod whose pid was not written down any more, by its command line; pid -1 when there is none.
 shim::Process FindShim(const std::string& pod_id);
-// What exists on the host under names of ours that no record explains; run after all records are recovered.
+// Ids of pods of ours that left a directory, a namespace or an entry in CNI's result cache, but no record.
+std::set<std::string> UnknownPods(const Core& core);
+// Removes what exists on the host under names of ours and no record explains. Right at any time: records come first and go
+// last.
 void RemoveLeftovers(Core& core);
 
 }  // namespace wherry::pod

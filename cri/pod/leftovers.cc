@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -55,14 +56,33 @@ shim::Process FindShim(const std::string& pod_id) {
   return {};
 }
 
+std::set<std::string> UnknownPods(const Core& core) {
+  std::set<std::string> out;
+  for (const auto& ids :
+       {IdsIn(core.paths.pods()), IdsIn(core.paths.all_netns()), core.network.Attached(core.paths.all_netns())})
+    for (const std::string& id : ids)
+      if (container::IsId(id) && !Known(core, id)) out.insert(id);
+  return out;
+}
+
+namespace {
+
+// DEL needs the namespace, and addresses are released by DEL alone.
+void RemovePodLeftovers(Core& core, const std::string& id) {
+  if (shim::Process shim = FindShim(id); shim.pid > 0) Log("shim of pod", id, core.containers.hub.End(id, shim));
+  network::PodNetwork pod;
+  pod.pod_id = id;
+  pod.netns_path = core.paths.netns(id);
+  absl::Status removed = core.network.Remove(pod);
+  if (removed.ok()) removed = Unpin(pod.netns_path);
+  if (removed.ok()) removed = container::RemoveTree(core.paths.pod(id));
+  Log("pod", id, removed);
+}
+
+}  // namespace
+
 void RemoveLeftovers(Core& core) {
-  for (const std::string& id : IdsIn(core.paths.pods())) {
-    if (Known(core, id)) continue;
-    if (shim::Process shim = FindShim(id); shim.pid > 0) Log("shim", id, core.containers.hub.End(id, shim));
-    Log("pod directory", id, container::RemoveTree(core.paths.pod(id)));
-  }
-  for (const std::string& id : IdsIn(core.paths.all_netns()))
-    if (!Known(core, id)) Log("network namespace", id, Unpin(core.paths.netns(id)));
+  for (const std::string& id : UnknownPods(core)) RemovePodLeftovers(core, id);
   for (const std::string& id : IdsIn(core.paths.containers()))
     if (!core.store.FindContainer(id).ok())
       Log("container directory", id, container::RemoveTree(core.paths.container(id)));

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/strings/ascii.h"
+#include "cri/network/strays.h"
 #include "cri/pod/core.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
@@ -48,16 +49,17 @@ absl::Status SetNotReady(Core& core, store::PodRecord pod) {
 }
 
 absl::Status RecoverPod(Core& core, const store::PodRecord& pod, const std::string& boot_id) {
-  if (pod.state() == store::POD_CREATING || pod.state() == store::POD_REMOVING) {
-    RETURN_IF_ERROR(RecoverContainers(core, pod.id(), {}, "the pod was being removed"));
-    return Remove(core, pod.id());
-  }
   if (pod.boot_id() != boot_id) {
-    RETURN_IF_ERROR(RecoverContainers(core, pod.id(), {}, "the node was rebooted"));
+    // The shim's number is somebody else's now, even for what is to be removed.
     store::PodRecord dead = pod;
-    dead.set_shim_pid(0);  // its number is somebody else's now
-    return SetNotReady(core, std::move(dead));
+    dead.set_shim_pid(0);
+    if (dead.state() != store::POD_CREATING && dead.state() != store::POD_REMOVING)
+      dead.set_state(store::POD_NOT_READY);
+    RETURN_IF_ERROR(core.store.Put(std::move(dead)));
+    return RecoverContainers(core, pod.id(), {}, "the node was rebooted");
   }
+  if (pod.state() == store::POD_CREATING || pod.state() == store::POD_REMOVING)
+    return RecoverContainers(core, pod.id(), {}, "the pod was being removed");
   if (pod.shim_pid() == 0) return RecoverContainers(core, pod.id(), {}, "the pod was stopped");
   auto states = AskShim(core, pod);
   if (states.ok()) {
@@ -83,17 +85,42 @@ void ForEachPod(const std::vector<store::Pod>& pods, const std::function<absl::S
   for (std::thread& thread : threads) thread.join();
 }
 
+// What a crash interrupted is finished or undone. A pod that cannot be undone now becomes visible as a stopped one, so that
+// the kubelet's garbage collection tries again.
+absl::Status Finish(Core& core, const store::PodRecord& pod) {
+  if (pod.state() == store::POD_STOPPING) return Stop(core, pod.id());
+  if (pod.state() != store::POD_CREATING && pod.state() != store::POD_REMOVING) return absl::OkStatus();
+  absl::Status removed = Remove(core, pod.id());
+  if (removed.ok() || pod.state() == store::POD_REMOVING) return removed;
+  auto lease = core.containers.leases.Take(pod.id());
+  if (auto left = core.store.FindPod(pod.id()); left.ok() && (*left)->state() == store::POD_CREATING)
+    removed.Update(SetNotReady(core, **left));
+  return removed;
+}
+
+// Plugins that the last wherryd was waiting for when it was killed.
+void KillStrayPlugins(const Core& core) {
+  std::vector<std::string> ids;
+  for (const store::Pod& pod : core.store.Pods())
+    if (pod->state() != store::POD_READY && pod->network_attached()) ids.push_back(pod->id());
+  for (const std::string& id : UnknownPods(core)) ids.push_back(id);
+  if (absl::Status status = network::KillStrays(ids); !status.ok()) spdlog::warn("{}", std::string(status.message()));
+}
+
 }  // namespace
 
 absl::Status Recover(Core& core) {
   ASSIGN_OR_RETURN(std::string boot, sys::ReadFileAt(AT_FDCWD, "/proc/sys/kernel/random/boot_id"));
   const std::string boot_id(absl::StripAsciiWhitespace(boot));
+  KillStrayPlugins(core);
   ForEachPod(core.store.Pods(), [&](const store::PodRecord& pod) { return RecoverPod(core, pod, boot_id); });
-  RemoveLeftovers(core);
   core.containers.inbox.Open(&core);
-  // Only now: an interrupted stop waits for the ends of its containers, and those are told through the inbox.
-  ForEachPod(core.store.Pods(), [&](const store::PodRecord& pod) {
-    return pod.state() == store::POD_STOPPING ? Stop(core, pod.id()) : absl::OkStatus();
+  // Requests need not wait for the rest, and must not: it calls CNI plugins, and what they need may be a pod itself, which
+  // nobody can start before we serve. Records and leases keep it apart from requests.
+  // Only pods of before: a new one that is being created must not be taken for an interrupted one.
+  core.finisher = std::thread([&core, pods = core.store.Pods()] {
+    ForEachPod(pods, [&](const store::PodRecord& pod) { return Finish(core, pod); });
+    RemoveLeftovers(core);
   });
   return absl::OkStatus();
 }

@@ -101,6 +101,16 @@ bool SameName(const cri::PodSandboxMetadata& a, const cri::PodSandboxMetadata& b
   return a.name() == b.name() && a.namespace_() == b.namespace_() && a.uid() == b.uid() && a.attempt() == b.attempt();
 }
 
+// What cannot be undone now stays visible as a stopped pod, so that the kubelet's garbage collection tries again.
+absl::Status Undo(Core& core, store::PodRecord& pod) {
+  absl::Status undone = TakeDown(core, pod);
+  if (undone.ok()) undone = Erase(core, pod);
+  if (undone.ok()) return undone;
+  pod.set_state(store::POD_NOT_READY);
+  undone.Update(core.store.Put(pod));
+  return undone;
+}
+
 absl::StatusOr<std::string> RunOnce(Core& core, const cri::RunPodSandboxRequest& request) {
   for (const store::Pod& other : core.store.Pods()) {
     if (!SameName(other->config().metadata(), request.config().metadata())) continue;
@@ -112,8 +122,7 @@ absl::StatusOr<std::string> RunOnce(Core& core, const cri::RunPodSandboxRequest&
   auto lease = core.containers.leases.Take(pod.id());
   absl::Status made = Make(core, pod);
   if (made.ok()) return pod.id();
-  absl::Status undone = TakeDown(core, pod);
-  if (undone.ok()) undone = Erase(core, pod);
+  absl::Status undone = Undo(core, pod);
   if (!undone.ok()) {
     spdlog::error("undo of pod sandbox {}: {}", pod.id(), std::string(undone.message()));
     return absl::Status(made.code(), absl::StrCat(made.message(), " (and undoing it: ", undone.message(), ")"));

@@ -31,13 +31,14 @@ class Service {
   Service(const container::Dependencies& dependencies, network::Network& network, container::Service& containers);
   ~Service();
 
-  // Once, before the first request: compares the store with what exists, finishes or undoes what a crash
-  // interrupted, reconnects to the shims and opens the inbox. An error means that wherryd must not serve;
-  // trouble with one pod is not one: such a pod is NOT_READY.
+  // Once, before the first request: compares the store with what exists, reconnects to the shims and opens the
+  // inbox. What a crash interrupted is finished or undone in the background, since that takes CNI plugins. An error
+  // means that wherryd must not serve; trouble with one pod is not one: such a pod is NOT_READY.
   absl::Status Recover();
 
-  // Returns the id. Either everything is there or nothing is left. A retry of a running Run with the same
-  // namespace, name, uid and attempt joins it; of a finished one is AlreadyExists, naming the sandbox.
+  // Returns the id. After a failure nothing is left or, when it cannot be undone at once, a stopped pod. A retry of a
+  // running Run with the same namespace, name, uid and attempt joins it; of a finished one is AlreadyExists, naming
+  // the sandbox.
   absl::StatusOr<std::string> Run(const ::runtime::v1::RunPodSandboxRequest& request);
   // Kills the containers, takes the network down. Idempotent; works when everything is gone already. OK
   // when unknown.

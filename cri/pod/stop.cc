@@ -21,6 +21,10 @@ network::PodNetwork NetworkOf(const store::PodRecord& pod) {
   for (const auto& m : pod.config().port_mappings())
     out.port_mappings.push_back({absl::AsciiStrToLower(::runtime::v1::Protocol_Name(m.protocol())), m.container_port(),
                                  m.host_port(), m.host_ip()});
+  const auto& dns = pod.config().dns_config();
+  out.dns_servers.assign(dns.servers().begin(), dns.servers().end());
+  out.dns_searches.assign(dns.searches().begin(), dns.searches().end());
+  out.dns_options.assign(dns.options().begin(), dns.options().end());
   for (const auto& [key, value] : pod.config().annotations()) out.annotations[key] = value;
   return out;
 }

@@ -6,6 +6,8 @@ namespace {
 
 namespace cri = ::runtime::v1;
 
+constexpr size_t kMaxName = 253;  // as Kubernetes has it; they become environment variables of CNI plugins
+
 absl::Status Bad(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
 absl::Status CheckNames(const cri::PodSandboxConfig& config) {
@@ -18,9 +20,23 @@ absl::Status CheckNames(const cri::PodSandboxConfig& config) {
       // They go into CNI_ARGS, /etc/hosts and sethostname(2).
       if (c <= ' ' || c == 127 || c == ';' || c == '=')
         return Bad(absl::StrCat("\"", *text, "\": character not allowed"));
+  for (const std::string* text : {&m.name(), &m.namespace_(), &m.uid()})
+    if (text->size() > kMaxName) return Bad("config.metadata: a name of more than 253 bytes");
   if (config.hostname().size() > 64) return Bad("config.hostname is longer than 64 bytes");
   if (!config.log_directory().empty() && config.log_directory()[0] != '/')
     return Bad("config.log_directory is not absolute");
+  return absl::OkStatus();
+}
+
+// A host port of 0 is the kubelet's way to name a container's port.
+absl::Status CheckPorts(const cri::PodSandboxConfig& config) {
+  for (const cri::PortMapping& m : config.port_mappings()) {
+    if (!cri::Protocol_IsValid(m.protocol())) return Bad("config.port_mappings: unknown protocol");
+    if (m.host_port() < 0 || m.host_port() > 65535 || m.container_port() < 0 || m.container_port() > 65535 ||
+        (m.host_port() > 0 && m.container_port() == 0))
+      return Bad(
+          absl::StrCat("config.port_mappings: ", m.host_port(), " to ", m.container_port(), " are not two ports"));
+  }
   return absl::OkStatus();
 }
 
@@ -42,7 +58,8 @@ absl::Status CheckSecurity(const cri::LinuxSandboxSecurityContext& security) {
   if (ns.network() != cri::POD && ns.network() != cri::NODE)
     return Bad("namespace_options.network must be POD or NODE");
   if (ns.ipc() != cri::POD && ns.ipc() != cri::NODE) return Bad("namespace_options.ipc must be POD or NODE");
-  if (ns.pid() == cri::TARGET) return Bad("namespace_options.pid TARGET makes no sense for a sandbox");
+  if (ns.pid() != cri::POD && ns.pid() != cri::CONTAINER && ns.pid() != cri::NODE)
+    return Bad("namespace_options.pid must be POD, CONTAINER or NODE for a sandbox");
   return absl::OkStatus();
 }
 
@@ -54,6 +71,7 @@ absl::Status Validate(const cri::RunPodSandboxRequest& request) {
     return absl::NotFoundError(absl::StrCat("runtime handler \"", request.runtime_handler(), "\" is not configured"));
   if (request.config().has_windows()) return Bad("config.windows: this is a Linux runtime");
   if (absl::Status st = CheckNames(request.config()); !st.ok()) return st;
+  if (absl::Status st = CheckPorts(request.config()); !st.ok()) return st;
   if (absl::Status st = CheckCgroupParent(request.config().linux().cgroup_parent()); !st.ok()) return st;
   return CheckSecurity(request.config().linux().security_context());
 }

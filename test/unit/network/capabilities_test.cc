@@ -48,11 +48,10 @@ TEST(CapabilitiesTest, OnlyWhatAPluginDeclaresIsTold) {
 TEST(CapabilitiesTest, BandwidthComesFromTheKubeletsAnnotations) {
   PodNetwork pod;
   pod.annotations = {{"kubernetes.io/ingress-bandwidth", "10M"}, {"kubernetes.io/egress-bandwidth", "1Gi"}};
-  EXPECT_EQ(Get(CapabilitiesOf(pod, Declaring({"bandwidth"})), "bandwidth"),
-            (json{{"ingressRate", 10000000},
-                  {"ingressBurst", 4294967295},
-                  {"egressRate", 1073741824},
-                  {"egressBurst", 4294967295}}));
+  EXPECT_EQ(Get(CapabilitiesOf(pod, Declaring({"bandwidth"})), "bandwidth"), (json{{"ingressRate", 10000000},
+                                                                                   {"ingressBurst", 4294967295},
+                                                                                   {"egressRate", 1073741824},
+                                                                                   {"egressBurst", 4294967295}}));
   for (const char* bad : {"", "fast", "1", "-5M", "2P", "1e30"}) {
     pod.annotations["kubernetes.io/egress-bandwidth"] = bad;
     auto all = CapabilitiesOf(pod, Declaring({"bandwidth"}));
@@ -72,16 +71,16 @@ TEST(CapabilitiesTest, DnsAndCgroupPath) {
 }
 
 TEST(QuantityTest, KubernetesForms) {
-  const std::pair<const char*, uint64_t> good[] = {{"0", 0},          {"1500", 1500},    {"10k", 10000},
-                                                   {"1.5M", 1500000}, {"2Ki", 2048},     {"1e6", 1000000},
-                                                   {"2E3", 2000},     {"1500m", 2},      {"1P", 1000000000000000}};
+  const std::pair<const char*, uint64_t> good[] = {{"0", 0},          {"1500", 1500}, {"10k", 10000},
+                                                   {"1.5M", 1500000}, {"2Ki", 2048},  {"1e6", 1000000},
+                                                   {"2E3", 2000},     {"1500m", 2},   {"1P", 1000000000000000}};
   for (const auto& [text, value] : good) {
     auto parsed = ParseQuantity(text);
     ASSERT_TRUE(parsed.ok()) << text;
     EXPECT_EQ(*parsed, value) << text;
   }
-  for (const char* bad : {"", "k", "1K", "1x", "1.2.3", " 1", "1 ", "0x10", "1e", "1e99", "99999999999999999999999", "nan",
-                          "9E99", "1ki", "1kk"})
+  for (const char* bad : {"", "k", "1K", "1x", "1.2.3", " 1", "1 ", "0x10", "1e", "1e99", "99999999999999999999999",
+                          "nan", "9E99", "1ki", "1kk"})
     EXPECT_FALSE(ParseQuantity(bad).ok()) << bad;
 }
 

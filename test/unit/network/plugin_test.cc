@@ -12,10 +12,10 @@
 namespace wherry::network {
 namespace {
 
+using std::chrono::milliseconds;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-using std::chrono::milliseconds;
 
 class PluginTest : public Scratch {
  protected:
@@ -61,8 +61,8 @@ TEST_F(PluginTest, GetsTheCallAndReturnsWhatItPrints) {
   EXPECT_THAT(*out, AllOf(HasSubstr("CNI_COMMAND=ADD\n"), HasSubstr("CNI_CONTAINERID=" + std::string(kId) + "\n"),
                           HasSubstr("CNI_NETNS=/ns\n"), HasSubstr("CNI_IFNAME=eth0\n"), HasSubstr("CNI_ARGS=A=1\n"),
                           HasSubstr("CNI_PATH=" + dir_ + "/nowhere:" + dir_ + "/bin\n"), HasSubstr("input")));
-  EXPECT_THAT(*out, AllOf(HasSubstr("HTTPS_PROXY=http://proxy"), Not(HasSubstr("CNI_STALE")),
-                          Not(HasSubstr("NOTIFY_SOCKET"))));
+  EXPECT_THAT(
+      *out, AllOf(HasSubstr("HTTPS_PROXY=http://proxy"), Not(HasSubstr("CNI_STALE")), Not(HasSubstr("NOTIFY_SOCKET"))));
 }
 
 TEST_F(PluginTest, AMissingOneIsNamedWithTheDirectories) {

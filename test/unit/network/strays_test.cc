@@ -1,9 +1,10 @@
+#include "cri/network/strays.h"
+
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cri/network/plugin.h"
 #include "test/unit/network/fixture.h"
 
 namespace wherry::network {
