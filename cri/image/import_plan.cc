@@ -10,39 +10,20 @@
 #include "absl/strings/strip.h"
 #include "api/oci/digest.h"
 #include "api/oci/json.h"
+#include "cri/image/blob_origin.h"
+#include "cri/image/file_source.h"
+#include "cri/image/manifest_plan.h"
 #include "cri/image/reference.h"
-#include "cri/image/sha256.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::image {
 namespace {
 
-constexpr int kMaxIndexDepth = 4;
 constexpr size_t kMaxImages = 256;
 constexpr char kNameAnnotation[] = "io.containerd.image.name";
 constexpr char kRefAnnotation[] = "org.opencontainers.image.ref.name";
 
 std::string BlobName(absl::string_view digest) { return absl::StrCat("blobs/sha256/", oci::DigestHex(digest)); }
-
-absl::StatusOr<std::string> ReadVerified(const ArchiveFile& archive, const oci::Descriptor& d, size_t max) {
-  ASSIGN_OR_RETURN(std::string text, archive.Read(BlobName(d.digest), max));
-  if (text.size() != d.size)
-    return absl::DataLossError(absl::StrCat(d.digest, " has ", text.size(), " bytes, its descriptor says ", d.size));
-  if (std::string is = Sha256Of(text); is != d.digest)
-    return absl::DataLossError(absl::StrCat("the contents of ", d.digest, " have the digest ", is));
-  return text;
-}
-
-std::string Describe(const oci::Platform& p) {
-  return absl::StrCat(p.os, "/", p.architecture, p.variant.empty() ? "" : "/", p.variant);
-}
-
-// arm64 is at v8 by default and arm at v7; an image for an older variant of arm runs too.
-bool Runs(const oci::Platform& image, const oci::Platform& host) {
-  if (image.os != host.os || image.architecture != host.architecture) return false;
-  if (host.architecture == "arm" && !image.variant.empty()) return image.variant <= host.variant;
-  return image.architecture != "arm64" || image.variant.empty() || image.variant == "v8";
-}
 
 class Planner {
  public:
@@ -58,7 +39,7 @@ class Planner {
         refused.push_back(Describe(d.platform));
         continue;
       }
-      ASSIGN_OR_RETURN_CTX(PlannedImage image, Resolve(d, 0), d.digest);
+      ASSIGN_OR_RETURN_CTX(PlannedImage image, PlanImage(*OriginOf(archive_), platform_, d), d.digest);
       image.target_digest = d.digest;
       RETURN_IF_ERROR(AddName(d, image));
       RETURN_IF_ERROR(Append(std::move(image)));
@@ -95,55 +76,10 @@ class Planner {
     return absl::OkStatus();
   }
 
-  // Follows indexes down to the manifest for this platform.
-  absl::StatusOr<PlannedImage> Resolve(const oci::Descriptor& d, int depth) {
-    ASSIGN_OR_RETURN(std::string text, ReadVerified(archive_, d, oci::kMaxManifestBytes));
-    ASSIGN_OR_RETURN(auto doc, oci::ParseManifestOrIndex(text, d.media_type));
-    if (std::holds_alternative<oci::Manifest>(doc)) return FromManifest(std::get<oci::Manifest>(doc));
-    if (depth >= kMaxIndexDepth) return absl::InvalidArgumentError("indexes are nested too deeply");
-    std::vector<std::string> others;
-    for (const oci::Descriptor& child : std::get<oci::Index>(doc).manifests) {
-      if (!child.has_platform || Runs(child.platform, platform_)) return Resolve(child, depth + 1);
-      others.push_back(Describe(child.platform));
-    }
-    return absl::NotFoundError(
-        absl::StrCat("the index has no image for ", Describe(platform_), ", only for ", absl::StrJoin(others, ", ")));
-  }
-
-  absl::StatusOr<PlannedImage> FromManifest(const oci::Manifest& manifest) {
-    PlannedImage image;
-    ASSIGN_OR_RETURN_CTX(std::string text, ReadVerified(archive_, manifest.config, oci::kMaxConfigBytes), "config");
-    RETURN_IF_ERROR(TakeConfig(text, image));
-    if (image.config.diff_ids.size() != manifest.layers.size())
-      return absl::InvalidArgumentError(absl::StrCat("the manifest has ", manifest.layers.size(),
-                                                     " layers, the configuration ", image.config.diff_ids.size()));
-    for (size_t i = 0; i < manifest.layers.size(); ++i) {
-      const oci::Descriptor& layer = manifest.layers[i];
-      ASSIGN_OR_RETURN_CTX(ArchiveFile::Extent where, archive_.Find(BlobName(layer.digest)),
-                           absl::StrCat("layer ", layer.digest));
-      if (where.size != layer.size)
-        return absl::DataLossError(
-            absl::StrCat("layer ", layer.digest, " has ", where.size, " bytes, the manifest says ", layer.size));
-      image.layers.push_back({image.config.diff_ids[i], layer.digest, where});
-    }
-    return image;
-  }
-
-  absl::Status TakeConfig(const std::string& text, PlannedImage& image) {
-    image.id = Sha256Of(text);
-    image.config_bytes = text.size();
-    ASSIGN_OR_RETURN_CTX(image.config, oci::ParseImageConfig(text), "config");
-    const oci::Platform is{image.config.architecture, image.config.os, image.config.variant};
-    if (!(is.os.empty() && is.architecture.empty()) && !Runs(is, platform_))
-      return absl::FailedPreconditionError(
-          absl::StrCat("the image is for ", Describe(is), ", this machine is ", Describe(platform_)));
-    return absl::OkStatus();
-  }
-
   absl::StatusOr<PlannedImage> FromDockerSaveItem(const oci::DockerSaveImage& item) {
     PlannedImage image;
     ASSIGN_OR_RETURN(std::string text, archive_.Read(item.config, oci::kMaxConfigBytes));
-    RETURN_IF_ERROR(TakeConfig(text, image));
+    RETURN_IF_ERROR(TakeConfig(text, platform_, image));
     // The configuration's name is its digest: "<hex>.json", or "blobs/sha256/<hex>" from Docker 25 on.
     const absl::string_view base =
         absl::StripSuffix(absl::string_view(item.config).substr(item.config.rfind('/') + 1), ".json");
@@ -194,7 +130,27 @@ absl::Status CheckLayoutVersion(const ArchiveFile& archive) {
   return absl::OkStatus();
 }
 
+// The archive's blobs by their digests.
+class ArchiveOrigin final : public BlobOrigin {
+ public:
+  explicit ArchiveOrigin(const ArchiveFile& archive) : archive_(archive) {}
+  absl::StatusOr<std::string> Read(const oci::Descriptor& d, size_t max) const override {
+    return archive_.Read(BlobName(d.digest), max);
+  }
+  absl::StatusOr<ArchiveFile::Extent> Locate(const oci::Descriptor& d) const override {
+    return archive_.Find(BlobName(d.digest));
+  }
+  absl::StatusOr<std::unique_ptr<ByteSource>> Open(const PlannedLayer& layer) const override {
+    return FileRange(archive_.fd(), layer.where.offset, layer.where.size);
+  }
+
+ private:
+  const ArchiveFile& archive_;
+};
+
 }  // namespace
+
+std::unique_ptr<BlobOrigin> OriginOf(const ArchiveFile& archive) { return std::make_unique<ArchiveOrigin>(archive); }
 
 absl::StatusOr<std::vector<PlannedImage>> PlanImport(const ArchiveFile& archive, const oci::Platform& platform) {
   Planner planner(archive, platform);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ struct PlannedImage {
 // Reads and verifies all documents, and says for each layer where its blob is. The images are those for `platform`.
 // InvalidArgument, DataLoss (a document does not match its digest) or NotFound (nothing for this platform).
 absl::StatusOr<std::vector<PlannedImage>> PlanImport(const ArchiveFile& archive, const oci::Platform& platform);
+
+class BlobOrigin;
+// The archive as the place that layers are unpacked from; `archive` must outlive it.
+std::unique_ptr<BlobOrigin> OriginOf(const ArchiveFile& archive);
 
 // linux and this machine's architecture as Go spells it.
 oci::Platform HostPlatform();

@@ -1,7 +1,6 @@
 #include "cri/image/unpack.h"
 
 #include "cri/image/decompress.h"
-#include "cri/image/file_source.h"
 #include "cri/image/sha256.h"
 #include "runtime/sys/status.h"
 
@@ -30,9 +29,9 @@ absl::Status Drain(ByteSource& stream) {
   }
 }
 
-absl::StatusOr<LayerUsage> Run(const ArchiveFile& archive, const PlannedLayer& layer, sys::UniqueFd into,
+absl::StatusOr<LayerUsage> Run(const BlobOrigin& origin, const PlannedLayer& layer, sys::UniqueFd into,
                                const LayerLimits& limits, DiskBudget& budget) {
-  std::unique_ptr<ByteSource> file = FileRange(archive.fd(), layer.where.offset, layer.where.size);
+  ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> file, origin.Open(layer));
   HashingSource blob(*file);
   ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> plain, Decompress(blob, limits.max_bytes));
   HashingSource diff(*plain);
@@ -50,9 +49,9 @@ absl::StatusOr<LayerUsage> Run(const ArchiveFile& archive, const PlannedLayer& l
 
 }  // namespace
 
-absl::StatusOr<LayerUsage> UnpackLayer(const ArchiveFile& archive, const PlannedLayer& layer, sys::UniqueFd into,
+absl::StatusOr<LayerUsage> UnpackLayer(const BlobOrigin& origin, const PlannedLayer& layer, sys::UniqueFd into,
                                        const LayerLimits& limits, DiskBudget& budget) {
-  absl::StatusOr<LayerUsage> usage = Run(archive, layer, std::move(into), limits, budget);
+  absl::StatusOr<LayerUsage> usage = Run(origin, layer, std::move(into), limits, budget);
   if (!usage.ok())
     return sys::Annotate(usage.status(),
                          absl::StrCat("layer ", layer.blob_digest.empty() ? layer.diff_id : layer.blob_digest));
