@@ -14,9 +14,10 @@ namespace wherry::image {
 
 class BlobOrigin {
  public:
+  enum class Document { kManifest, kConfig };  // a manifest or an index; a configuration
   virtual ~BlobOrigin() = default;
-  // The contents of the manifest, index or configuration `d`; InvalidArgument when there is more than `max`.
-  virtual absl::StatusOr<std::string> Read(const oci::Descriptor& d, size_t max) const = 0;
+  // The contents of `d`; InvalidArgument when there is more than `max`.
+  virtual absl::StatusOr<std::string> Read(Document kind, const oci::Descriptor& d, size_t max) const = 0;
   // The place of a layer's blob, without reading it.
   virtual absl::StatusOr<ArchiveFile::Extent> Locate(const oci::Descriptor& d) const = 0;
   // The layer's bytes as they are stored. Thread-safe.

@@ -134,7 +134,7 @@ absl::Status CheckLayoutVersion(const ArchiveFile& archive) {
 class ArchiveOrigin final : public BlobOrigin {
  public:
   explicit ArchiveOrigin(const ArchiveFile& archive) : archive_(archive) {}
-  absl::StatusOr<std::string> Read(const oci::Descriptor& d, size_t max) const override {
+  absl::StatusOr<std::string> Read(Document, const oci::Descriptor& d, size_t max) const override {
     return archive_.Read(BlobName(d.digest), max);
   }
   absl::StatusOr<ArchiveFile::Extent> Locate(const oci::Descriptor& d) const override {

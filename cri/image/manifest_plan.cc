@@ -10,8 +10,9 @@ namespace {
 
 constexpr int kMaxIndexDepth = 4;
 
-absl::StatusOr<std::string> ReadVerified(const BlobOrigin& origin, const oci::Descriptor& d, size_t max) {
-  ASSIGN_OR_RETURN(std::string text, origin.Read(d, max));
+absl::StatusOr<std::string> ReadVerified(const BlobOrigin& origin, BlobOrigin::Document kind, const oci::Descriptor& d,
+                                         size_t max) {
+  ASSIGN_OR_RETURN(std::string text, origin.Read(kind, d, max));
   if (text.size() != d.size)
     return absl::DataLossError(absl::StrCat(d.digest, " has ", text.size(), " bytes, its descriptor says ", d.size));
   if (std::string is = Sha256Of(text); is != d.digest)
@@ -22,7 +23,9 @@ absl::StatusOr<std::string> ReadVerified(const BlobOrigin& origin, const oci::De
 absl::StatusOr<PlannedImage> FromManifest(const BlobOrigin& origin, const oci::Platform& platform,
                                           const oci::Manifest& manifest) {
   PlannedImage image;
-  ASSIGN_OR_RETURN_CTX(std::string text, ReadVerified(origin, manifest.config, oci::kMaxConfigBytes), "config");
+  ASSIGN_OR_RETURN_CTX(std::string text,
+                       ReadVerified(origin, BlobOrigin::Document::kConfig, manifest.config, oci::kMaxConfigBytes),
+                       "config");
   RETURN_IF_ERROR(TakeConfig(text, platform, image));
   if (image.config.diff_ids.size() != manifest.layers.size())
     return absl::InvalidArgumentError(absl::StrCat("the manifest has ", manifest.layers.size(),
@@ -44,8 +47,7 @@ absl::StatusOr<PlannedImage> Resolve(const BlobOrigin& origin, const oci::Platfo
 absl::StatusOr<PlannedImage> ResolveText(const BlobOrigin& origin, const oci::Platform& platform,
                                          const std::string& text, absl::string_view media_type, int depth) {
   ASSIGN_OR_RETURN(auto doc, oci::ParseManifestOrIndex(text, media_type));
-  if (std::holds_alternative<oci::Manifest>(doc))
-    return FromManifest(origin, platform, std::get<oci::Manifest>(doc));
+  if (std::holds_alternative<oci::Manifest>(doc)) return FromManifest(origin, platform, std::get<oci::Manifest>(doc));
   if (depth >= kMaxIndexDepth) return absl::InvalidArgumentError("indexes are nested too deeply");
   std::vector<std::string> others;
   for (const oci::Descriptor& child : std::get<oci::Index>(doc).manifests) {
@@ -58,7 +60,7 @@ absl::StatusOr<PlannedImage> ResolveText(const BlobOrigin& origin, const oci::Pl
 
 absl::StatusOr<PlannedImage> Resolve(const BlobOrigin& origin, const oci::Platform& platform, const oci::Descriptor& d,
                                      int depth) {
-  ASSIGN_OR_RETURN(std::string text, ReadVerified(origin, d, oci::kMaxManifestBytes));
+  ASSIGN_OR_RETURN(std::string text, ReadVerified(origin, BlobOrigin::Document::kManifest, d, oci::kMaxManifestBytes));
   return ResolveText(origin, platform, text, d.media_type, depth);
 }
 

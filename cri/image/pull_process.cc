@@ -9,7 +9,10 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <cstdlib>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "runtime/sys/status.h"
 
 extern "C" {  // glibc 2.36 forgot to say so itself
@@ -52,6 +55,18 @@ absl::StatusOr<sys::UniqueFd> CopyAbove(int fd) {
   return copy;
 }
 
+// The only part of wherryd's environment that a pull needs. curl does not read HTTP_PROXY in capitals, as a CGI program could be
+// made to have one by a request's header "Proxy:"; operators write it all the same.
+std::vector<std::string> ProxyVariables() {
+  std::vector<std::string> out;
+  for (const char* name : {"http_proxy", "https_proxy", "no_proxy"}) {
+    const char* value = ::getenv(absl::AsciiStrToUpper(name).c_str());
+    if (value == nullptr) value = ::getenv(name);
+    if (value != nullptr) out.push_back(absl::StrCat(name, "=", value));
+  }
+  return out;
+}
+
 absl::Status Ended(const siginfo_t& info) {
   if (info.si_code == CLD_EXITED && info.si_status == 0) return absl::OkStatus();
   if (info.si_code == CLD_EXITED)
@@ -72,14 +87,19 @@ absl::StatusOr<PullProcess> PullProcess::Start(const std::string& program, const
   std::array<sys::UniqueFd, 4> copies;
   posix_spawn_file_actions_addopen(&setup.actions, 0, "/dev/null", O_RDONLY, 0);
   for (size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i].first < 0) continue;
     ASSIGN_OR_RETURN(copies[i], CopyAbove(wanted[i].first));
     posix_spawn_file_actions_adddup2(&setup.actions, copies[i].get(), wanted[i].second);
   }
-  std::string name = "wherry-pull", verb = "import";
+  std::string name = "wherry-pull", verb = files.archive < 0 ? "pull" : "import";
   char* argv[] = {name.data(), verb.data(), nullptr};
-  char* envp[] = {nullptr};
+  std::vector<std::string> variables = ProxyVariables();
+  std::vector<char*> environment;
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
   pid_t pid = -1;
-  if (int err = ::posix_spawn(&pid, program.c_str(), &setup.actions, &setup.attributes, argv, envp); err != 0)
+  if (int err = ::posix_spawn(&pid, program.c_str(), &setup.actions, &setup.attributes, argv, environment.data());
+      err != 0)
     return sys::Errno(absl::StrCat("start of \"", program, "\""), err);
   sys::UniqueFd pidfd(::pidfd_open(pid, 0));
   if (!pidfd.valid()) {

@@ -9,7 +9,7 @@ namespace wherry::image {
 
 // The descriptors that wherry-pull is started with.
 inline constexpr int kControlFd = 3;  // stream socket to wherryd
-inline constexpr int kArchiveFd = 4;  // the archive, read-only
+inline constexpr int kArchiveFd = 4;  // the archive, read-only; in a pull the socket to its fetching half
 inline constexpr int kStagingFd = 5;  // a directory of its own
 inline constexpr int kLockFd = 6;     // kept open: its flock(2) tells the next wherryd that this process still lives
 
@@ -17,10 +17,11 @@ inline constexpr int kLockFd = 6;     // kept open: its flock(2) tells the next 
 class PullProcess {
  public:
   struct Files {
-    int archive;
+    int archive;  // -1 for a pull
     int staging;
     int lock;
   };
+  // Imports what is in `files.archive`; without one, awaits a PullRequest.
   static absl::StatusOr<PullProcess> Start(const std::string& program, const Files& files);
   PullProcess(PullProcess&&) = default;
   PullProcess& operator=(PullProcess&&) = delete;

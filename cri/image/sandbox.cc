@@ -7,10 +7,13 @@
 //   seccomp       what could make use of CAP_SYS_ADMIN (mounts, namespaces, bpf, modules, keys …), of CAP_SYS_CHROOT, of other
 //                 processes or of sockets fails with EPERM; a deny list, because libarchive, OpenSSL, glibc's allocator and threads
 //                 make different calls on every version
+// The half that fetches (see fetch_server.h) cannot do without the network and the resolver's files; it gets neither root nor a
+// capability instead, and the same deny list without the sockets.
 // no_new_privs and limits on memory come on top; the memory bound is what stops a tar header that describes a million holes.
 #include "cri/image/sandbox.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -24,6 +27,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "cri/image/pull_process.h"
 #include "runtime/sys/file.h"
@@ -37,7 +41,7 @@ constexpr std::array<cap_value_t, 7> kKept = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_F
 
 constexpr rlim_t kMaxMemory = rlim_t{4} << 30;
 
-constexpr std::array<int, 46> kDenied = {
+constexpr std::array<int, 42> kDenied = {
     SCMP_SYS(execve),
     SCMP_SYS(execveat),
     SCMP_SYS(fork),
@@ -74,16 +78,20 @@ constexpr std::array<int, 46> kDenied = {
     SCMP_SYS(add_key),
     SCMP_SYS(request_key),
     SCMP_SYS(keyctl),
-    SCMP_SYS(socket),
-    SCMP_SYS(socketpair),
-    SCMP_SYS(bind),
-    SCMP_SYS(connect),
     SCMP_SYS(userfaultfd),
     SCMP_SYS(io_uring_setup),
     SCMP_SYS(open_by_handle_at),
     SCMP_SYS(sethostname),
     SCMP_SYS(setdomainname),
     SCMP_SYS(quotactl),
+};
+
+// Denied beyond those where nothing is to be fetched.
+constexpr std::array<int, 4> kDeniedNetwork = {
+    SCMP_SYS(socket),
+    SCMP_SYS(socketpair),
+    SCMP_SYS(bind),
+    SCMP_SYS(connect),
 };
 
 absl::Status Limit(int resource, rlim_t value) {
@@ -125,10 +133,12 @@ absl::Status DropCapabilities() {
   return absl::OkStatus();
 }
 
-absl::Status FilterCalls() {
+absl::Status FilterCalls(bool network) {
   std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(::seccomp_init(SCMP_ACT_ALLOW), ::seccomp_release);
   if (filter == nullptr) return absl::InternalError("seccomp_init failed");
-  for (int call : kDenied)
+  std::vector<int> denied(kDenied.begin(), kDenied.end());
+  if (!network) denied.insert(denied.end(), kDeniedNetwork.begin(), kDeniedNetwork.end());
+  for (int call : denied)
     if (int rc = ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0); rc != 0)
       return sys::Errno("seccomp_rule_add", -rc);
   if (int rc = ::seccomp_load(filter.get()); rc != 0) return sys::Errno("seccomp_load", -rc);
@@ -146,7 +156,18 @@ absl::Status EnterSandbox(int staging) {
   RETURN_IF_ERROR(EnterRoot(staging));
   RETURN_IF_ERROR(DropCapabilities());
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::Errno("prctl PR_SET_NO_NEW_PRIVS");
-  return FilterCalls();
+  return FilterCalls(/*network=*/false);
+}
+
+absl::Status EnterFetchSandbox() {
+  (void)sys::WriteFileAt(AT_FDCWD, "/proc/self/oom_score_adj", "0").ok();
+  RETURN_IF_ERROR(SetLimits());
+  constexpr uid_t kNobody = 65534;
+  if (::setgroups(0, nullptr) != 0) return sys::Errno("setgroups");
+  if (::setresgid(kNobody, kNobody, kNobody) != 0) return sys::Errno("setresgid");
+  if (::setresuid(kNobody, kNobody, kNobody) != 0) return sys::Errno("setresuid");  // takes all capabilities
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::Errno("prctl PR_SET_NO_NEW_PRIVS");
+  return FilterCalls(/*network=*/true);
 }
 
 }  // namespace wherry::image

@@ -9,4 +9,8 @@ namespace wherry::image {
 // called while the process has one thread: capabilities and filters are a thread's own.
 absl::Status EnterSandbox(int staging);
 
+// The same for the process that talks to registries: no privilege at all (it becomes "nobody"), but the network and the files that
+// everybody may read. It ends with the process that forked it.
+absl::Status EnterFetchSandbox();
+
 }  // namespace wherry::image

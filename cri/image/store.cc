@@ -1,6 +1,7 @@
 // The store in wherryd: it starts wherry-pull, publishes what that made, and keeps the records.
 //
-//   import:  staging/<id> made → wherry-pull unpacks and syncs → [rename layers, fsync, commit records, memory]
+//   import,  staging/<id> made → wherry-pull (fetches and) unpacks and syncs → [rename layers, fsync, commit records, memory]
+//   pull:
 //   remove:  record gone or marked → memory → layer directories renamed into staging/ → deleted in the background
 //
 // What is in brackets, and every other change, runs as one task on one thread, in order. A crash between any two steps leaves
@@ -19,6 +20,7 @@
 #include "cri/image/catalog.h"
 #include "cri/image/channel.h"
 #include "cri/image/layer_name.h"
+#include "cri/image/pull_flights.h"
 #include "cri/image/pull_process.h"
 #include "cri/image/reference.h"
 #include "cri/image/remove_tree.h"
@@ -40,6 +42,7 @@ absl::Status CheckPlan(const pb::PullMessage::Plan& plan) {
     if (!image.target_digest().empty()) RETURN_IF_ERROR(oci::CheckDigest(image.target_digest()));
     for (const std::string& diff_id : image.config().diff_ids()) RETURN_IF_ERROR(oci::CheckDigest(diff_id));
     for (const std::string& tag : image.tags()) RETURN_IF_ERROR(ParseReference(tag).status());
+    for (const std::string& name : image.digests()) RETURN_IF_ERROR(ParseReference(name).status());
   }
   return absl::OkStatus();
 }
@@ -63,10 +66,38 @@ absl::Status Rename(const std::vector<std::string>& references, pb::PullMessage:
   return absl::OkStatus();
 }
 
+// A pulled image is called what was asked for, whatever mirror served it; by tag, or by digest if there was one.
+absl::Status NameAs(const Reference& reference, pb::PullMessage::Plan& plan) {
+  if (plan.images_size() != 1) return absl::InternalError("wherry-pull planned more than one image");
+  pb::PlannedImage& image = *plan.mutable_images(0);
+  const std::string& digest = image.target_digest();
+  if (digest.empty() || (!reference.digest.empty() && digest != reference.digest))
+    return absl::InternalError("wherry-pull resolved another image than was asked for");
+  image.clear_tags();
+  if (reference.digest.empty()) image.add_tags(reference.Tagged());
+  image.clear_digests();
+  image.add_digests(absl::StrCat(reference.Repository(), "@", digest));
+  return absl::OkStatus();
+}
+
+pb::PullMessage RequestFor(const Reference& reference, const PullAuth& auth, const std::string& config_path) {
+  pb::PullMessage message;
+  pb::PullRequest& pull = *message.mutable_pull();
+  pull.set_reference(reference.digest.empty() ? reference.Tagged() : reference.Digested());
+  pull.set_config_path(config_path);
+  pull.mutable_auth()->set_username(auth.username);
+  pull.mutable_auth()->set_password(auth.password);
+  pull.mutable_auth()->set_auth(auth.auth);
+  pull.mutable_auth()->set_server_address(auth.server_address);
+  pull.mutable_auth()->set_identity_token(auth.identity_token);
+  pull.mutable_auth()->set_registry_token(auth.registry_token);
+  return message;
+}
+
 class Store final : public ImageStore {
  public:
   Store(const Options& options, StoreDirs dirs, std::unique_ptr<Database> database)
-      : options_(options), dirs_(std::move(dirs)), database_(std::move(database)) {}
+      : options_(options), dirs_(std::move(dirs)), database_(std::move(database)), flights_(options.max_pulls) {}
 
   absl::Status Load() {
     ASSIGN_OR_RETURN(std::vector<pb::ImageRecord> images, database_->LoadImages());
@@ -83,6 +114,8 @@ class Store final : public ImageStore {
     return catalog_.Find(ref);
   }
   absl::StatusOr<Images> Import(const std::string& archive, const std::vector<std::string>& references) override;
+  absl::StatusOr<std::shared_ptr<const Image>> Pull(const std::string& ref, const PullAuth& auth,
+                                                    const std::function<bool()>& cancelled) override;
   absl::Status Remove(const std::string& ref) override;
 
   absl::StatusOr<FsUsage> Usage() const override {
@@ -114,12 +147,16 @@ class Store final : public ImageStore {
 
   absl::Status DropIncomplete(std::vector<pb::ImageRecord>& images, std::vector<pb::LayerRecord>& layers,
                               std::set<std::string>& directories);
-  absl::StatusOr<Outcome> Converse(PullProcess& pull, const std::vector<std::string>& references,
-                                   std::set<std::string>& pinned);
-  absl::StatusOr<Outcome> Pull(int archive, int staging, const std::vector<std::string>& references,
-                               std::set<std::string>& pinned);
-  absl::StatusOr<Images> ImportInto(const std::string& name, sys::UniqueFd archive,
-                                    const std::vector<std::string>& references);
+  // What the plan's images are to be called.
+  using Naming = std::function<absl::Status(pb::PullMessage::Plan&)>;
+  // Starts wherry-pull over a staging directory and talks to it until it has delivered.
+  using Work = std::function<absl::StatusOr<Outcome>(int staging, std::set<std::string>& pinned)>;
+
+  absl::StatusOr<Outcome> Converse(PullProcess& pull, const Naming& name, std::set<std::string>& pinned);
+  absl::StatusOr<Outcome> Finish(PullProcess& pull, const Naming& name, std::set<std::string>& pinned);
+  absl::StatusOr<Images> Stage(const Work& work);
+  absl::StatusOr<Images> StageInto(const std::string& name, const Work& work);
+  absl::StatusOr<Images> PullOnce(const Reference& reference, const PullAuth& auth, PullFlights::Flight& flight);
   absl::StatusOr<std::vector<pb::LayerRecord>> PublishLayers(const Outcome& outcome, int staging);
   absl::Status Publish(const Outcome& outcome, int staging);
   Change ImageChange(const pb::PullMessage::Plan& plan) const;
@@ -141,6 +178,7 @@ class Store final : public ImageStore {
   std::atomic<bool> holds_restored_{false};
   TaskQueue sweeper_;  // deletes trees; outlives the writer, which feeds it
   TaskQueue writer_;
+  PullFlights flights_;
 };
 
 // After a power cut, records and directories may disagree: keeps what has both, and leaves in `directories` those without a record.
@@ -170,19 +208,55 @@ absl::Status Store::DropIncomplete(std::vector<pb::ImageRecord>& images, std::ve
 
 absl::StatusOr<Images> Store::Import(const std::string& archive, const std::vector<std::string>& references) {
   ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenAt(AT_FDCWD, archive, O_RDONLY | O_NOCTTY | O_NONBLOCK));
-  const std::string name = RandomName();
-  if (::mkdirat(dirs_.staging(), name.c_str(), 0700) != 0) return sys::Errno("mkdir of the staging directory");
-  absl::StatusOr<Images> images = ImportInto(name, std::move(file), references);
-  DeleteLater(name);
+  absl::StatusOr<Images> images = Stage([&](int staging, std::set<std::string>& pinned) -> absl::StatusOr<Outcome> {
+    ASSIGN_OR_RETURN(PullProcess pull,
+                     PullProcess::Start(options_.pull_program, {file.get(), staging, dirs_.pull_lock()}));
+    return Finish(
+        pull, [&](pb::PullMessage::Plan& plan) { return Rename(references, plan); }, pinned);
+  });
   if (!images.ok()) return sys::Annotate(images.status(), absl::StrCat("import of \"", archive, "\""));
   return images;
 }
 
-absl::StatusOr<Images> Store::ImportInto(const std::string& name, sys::UniqueFd archive,
-                                         const std::vector<std::string>& references) {
+absl::StatusOr<std::shared_ptr<const Image>> Store::Pull(const std::string& ref, const PullAuth& auth,
+                                                         const std::function<bool()>& cancelled) {
+  ASSIGN_OR_RETURN(Reference reference, ParseReference(ref));
+  // Whoever has other credentials must not be served by these.
+  const std::string key = absl::StrCat(RequestFor(reference, auth, options_.registry_config).SerializeAsString());
+  return flights_.Join(key, cancelled, [=, this](PullFlights::Flight& flight) -> PullFlights::Result {
+    ASSIGN_OR_RETURN(Images images, PullOnce(reference, auth, flight));
+    if (images.size() != 1) return absl::InternalError(absl::StrCat("a pull made ", images.size(), " images"));
+    return images.front();
+  });
+}
+
+absl::StatusOr<Images> Store::PullOnce(const Reference& reference, const PullAuth& auth, PullFlights::Flight& flight) {
+  return Stage([&](int staging, std::set<std::string>& pinned) -> absl::StatusOr<Outcome> {
+    ASSIGN_OR_RETURN(PullProcess pull, PullProcess::Start(options_.pull_program, {-1, staging, dirs_.pull_lock()}));
+    RETURN_IF_ERROR(flight.SetControl(pull.control()));
+    absl::StatusOr<Outcome> outcome = absl::InternalError("");
+    if (absl::Status sent = Send(pull.control(), RequestFor(reference, auth, options_.registry_config)); !sent.ok())
+      outcome = sent;
+    else
+      outcome = Finish(
+          pull, [&](pb::PullMessage::Plan& plan) { return NameAs(reference, plan); }, pinned);
+    (void)flight.SetControl(-1).ok();  // it was not too late to finish
+    return outcome;
+  });
+}
+
+absl::StatusOr<Images> Store::Stage(const Work& work) {
+  const std::string name = RandomName();
+  if (::mkdirat(dirs_.staging(), name.c_str(), 0700) != 0) return sys::Errno("mkdir of the staging directory");
+  absl::StatusOr<Images> images = StageInto(name, work);
+  DeleteLater(name);
+  return images;
+}
+
+absl::StatusOr<Images> Store::StageInto(const std::string& name, const Work& work) {
   ASSIGN_OR_RETURN(sys::UniqueFd staging, sys::OpenAt(dirs_.staging(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   std::set<std::string> pinned;
-  absl::StatusOr<Outcome> outcome = Pull(archive.get(), staging.get(), references, pinned);
+  absl::StatusOr<Outcome> outcome = work(staging.get(), pinned);
   absl::Status status = outcome.status();
   if (status.ok()) writer_.Run([&] { status = Publish(*outcome, staging.get()); });
   catalog_.Unpin(pinned);
@@ -194,23 +268,20 @@ absl::StatusOr<Images> Store::ImportInto(const std::string& name, sys::UniqueFd 
   return images;
 }
 
-absl::StatusOr<Store::Outcome> Store::Pull(int archive, int staging, const std::vector<std::string>& references,
-                                           std::set<std::string>& pinned) {
-  ASSIGN_OR_RETURN(PullProcess pull, PullProcess::Start(options_.pull_program, {archive, staging, dirs_.pull_lock()}));
-  absl::StatusOr<Outcome> outcome = Converse(pull, references, pinned);
+absl::StatusOr<Store::Outcome> Store::Finish(PullProcess& pull, const Naming& name, std::set<std::string>& pinned) {
+  absl::StatusOr<Outcome> outcome = Converse(pull, name, pinned);
   // A process that vanished in mid-sentence says more by the way it ended.
   if (absl::IsUnavailable(outcome.status())) RETURN_IF_ERROR(pull.Wait());
   return outcome;
 }
 
-absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const std::vector<std::string>& references,
-                                               std::set<std::string>& pinned) {
+absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const Naming& name, std::set<std::string>& pinned) {
   Outcome outcome;
   ASSIGN_OR_RETURN(pb::PullMessage message, Receive(pull.control()));
   if (message.has_failure()) return FailureStatus(message.failure());
   RETURN_IF_ERROR(CheckPlan(message.plan()));
   outcome.plan = std::move(*message.mutable_plan());
-  RETURN_IF_ERROR(Rename(references, outcome.plan));
+  RETURN_IF_ERROR(name(outcome.plan));
   for (const pb::PlannedImage& image : outcome.plan.images())
     pinned.insert(image.config().diff_ids().begin(), image.config().diff_ids().end());
   const std::vector<std::string> missing = catalog_.Pin(pinned);
@@ -288,6 +359,7 @@ Change Store::ImageChange(const pb::PullMessage::Plan& plan) const {
       if (image.target_digest().empty() || !ref.ok()) continue;
       AddUnique(record.mutable_digests(), absl::StrCat(ref->Repository(), "@", image.target_digest()));
     }
+    for (const std::string& digest : image.digests()) AddUnique(record.mutable_digests(), digest);
   }
   Change change;
   for (const auto& [id, record] : after) {

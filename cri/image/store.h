@@ -30,12 +30,23 @@ struct FsUsage {
   uint64_t inodes_used = 0;
 };
 
+// CRI's AuthConfig.
+struct PullAuth {
+  std::string username, password;
+  std::string auth;  // base64 of "username:password"
+  std::string server_address;
+  std::string identity_token;  // an OAuth2 refresh token
+  std::string registry_token;  // a Bearer token, to be used as it is
+};
+
 // Thread-safe. Lists and look-ups answer from memory.
 class ImageStore {
  public:
   struct Options {
-    std::string root;          // <root>/images: layers/, staging/, images.db
-    std::string pull_program;  // path of wherry-pull
+    std::string root;                  // <root>/images: layers/, staging/, images.db
+    std::string pull_program;          // path of wherry-pull
+    std::string registry_config = "";  // directories of hosts.toml files, separated by colons
+    size_t max_pulls = 16;             // at a time; more wait
   };
   // Opens the store, removes what an interrupted import left, loads all records.
   static absl::StatusOr<std::unique_ptr<ImageStore>> Open(const Options& options);
@@ -48,6 +59,11 @@ class ImageStore {
   // Imports every image of an archive. `references` renames a single image.
   virtual absl::StatusOr<std::vector<std::shared_ptr<const Image>>> Import(
       const std::string& archive, const std::vector<std::string>& references) = 0;
+  // Pulls from the registry that `ref` names. Two pulls of one reference with the same credentials are one. `cancelled` is asked
+  // now and then; the work ends when nobody waits for it any more (Cancelled). A registry that is not to be had is Unknown with a text
+  // that begins with "RegistryUnavailable", for the kubelet.
+  virtual absl::StatusOr<std::shared_ptr<const Image>> Pull(const std::string& ref, const PullAuth& auth,
+                                                            const std::function<bool()>& cancelled) = 0;
   // Removes the image with all its names. Layers go when neither another image nor a Hold needs them. OK when absent.
   virtual absl::Status Remove(const std::string& ref) = 0;
   virtual absl::StatusOr<FsUsage> Usage() const = 0;

@@ -62,6 +62,7 @@ absl::Status Daemon::Parts::OpenStores() {
   image::ImageStore::Options options;
   options.root = config.root;
   ASSIGN_OR_RETURN(options.pull_program, FindProgram(config.libexec_dir, "wherry-pull"));
+  options.registry_config = config.registry.config_path;
   ASSIGN_OR_RETURN_CTX(images, image::ImageStore::Open(options), "image store");
   return absl::OkStatus();
 }

@@ -96,11 +96,16 @@ grpc::Status ImageService::RemoveImage(grpc::ServerContext*, const cri::RemoveIm
                      [&] { return images_.Remove(request->image().image()); });
 }
 
-grpc::Status ImageService::PullImage(grpc::ServerContext*, const cri::PullImageRequest* request,
-                                     cri::PullImageResponse*) {
-  return edge_.Serve({"PullImage", Kind::kRead, request->image().image()}, [] {
-    return absl::UnimplementedError("wherry " WHERRY_VERSION
-                                    " does not implement PullImage; load images with `wherry image import FILE`");
+grpc::Status ImageService::PullImage(grpc::ServerContext* context, const cri::PullImageRequest* request,
+                                     cri::PullImageResponse* response) {
+  return edge_.Serve({"PullImage", Kind::kChange, request->image().image()}, [&]() -> absl::Status {
+    const cri::AuthConfig& from = request->auth();
+    const image::PullAuth auth{from.username(),       from.password(),       from.auth(),
+                               from.server_address(), from.identity_token(), from.registry_token()};
+    ASSIGN_OR_RETURN(auto image,
+                     images_.Pull(request->image().image(), auth, [context] { return context->IsCancelled(); }));
+    response->set_image_ref(image->id);
+    return absl::OkStatus();
   });
 }
 

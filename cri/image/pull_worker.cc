@@ -1,0 +1,58 @@
+#include "cri/image/pull_worker.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "cri/image/fetch_client.h"
+#include "cri/image/layer_work.h"
+#include "cri/image/manifest_plan.h"
+#include "cri/image/reference.h"
+#include "cri/image/sha256.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::image {
+namespace {
+
+// A registry far away needs several requests under way; one that is near, no more threads than there are processors.
+constexpr size_t kParallelLayers = 4;
+
+absl::StatusOr<PlannedImage> Plan(const FetchClient& origin, const Reference& reference) {
+  const std::string wanted = reference.digest.empty() ? reference.tag : reference.digest;
+  ASSIGN_OR_RETURN(std::string text, origin.Manifest(wanted, oci::kMaxManifestBytes));
+  const std::string is = Sha256Of(text);
+  if (!reference.digest.empty() && is != reference.digest)
+    return absl::DataLossError(absl::StrCat("the manifest has the digest ", is));
+  ASSIGN_OR_RETURN(PlannedImage image, PlanDocument(origin, HostPlatform(), text, ""));
+  image.target_digest = is;
+  return image;
+}
+
+absl::Status Pull(int control, const Reference& reference, sys::UniqueFd fetcher, int staging) {
+  ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(staging));
+  DiskBudget budget(free_bytes);
+  FetchClient origin(std::move(fetcher));
+  ASSIGN_OR_RETURN(PlannedImage image, Plan(origin, reference));
+  const size_t threads = std::max<size_t>(kParallelLayers, std::thread::hardware_concurrency());
+  ASSIGN_OR_RETURN(pb::PullMessage done, UnpackImages({control, staging, threads, budget}, origin, {image}));
+  return Send(control, done);
+}
+
+// The kubelet tells a registry that is down from an image that is wrong by the first word, when the code is Unknown.
+absl::Status ForPeople(const absl::Status& status, const std::string& reference) {
+  const std::string context = absl::StrCat("pull of \"", reference, "\"");
+  if (!absl::IsUnavailable(status)) return sys::Annotate(status, context);
+  return absl::UnknownError(absl::StrCat("RegistryUnavailable: ", context, ": ", std::string(status.message())));
+}
+
+}  // namespace
+
+absl::Status RunPull(int control, const std::string& reference, sys::UniqueFd fetcher, sys::UniqueFd staging) {
+  ::umask(0);
+  absl::StatusOr<Reference> parsed = ParseReference(reference);
+  absl::Status status = parsed.ok() ? Pull(control, *parsed, std::move(fetcher), staging.get()) : parsed.status();
+  return status.ok() ? status : Send(control, FailureMessage(ForPeople(status, reference)));
+}
+
+}  // namespace wherry::image
