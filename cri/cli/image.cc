@@ -1,4 +1,4 @@
-// wherry image import, ls, rm.
+// wherry image import, pull, ls, rm.
 
 #include <stdlib.h>
 
@@ -28,6 +28,23 @@ absl::StatusOr<int> ImportImages(Client& client, const std::vector<std::string>&
     for (const auto& image : response.images())
       std::cout << ShortId(image.id()) << "  " << absl::StrJoin(image.references(), " ") << "  " << Bytes(image.size())
                 << "\n";
+  }
+  return 0;
+}
+
+absl::StatusOr<int> PullImages(Client& client, const std::vector<std::string>& images, const std::string& user) {
+  cri::AuthConfig auth;
+  if (!user.empty()) {
+    auth.set_username(user);
+    if (!std::getline(std::cin, *auth.mutable_password()))
+      return absl::InvalidArgumentError("--user: no password on standard input");
+  }
+  for (const std::string& name : images) {
+    cri::PullImageRequest request;
+    request.mutable_image()->set_image(name);
+    *request.mutable_auth() = auth;
+    ASSIGN_OR_RETURN(auto response, client.Get<cri::PullImageResponse>(request, absl::InfiniteDuration()));
+    std::cout << ShortId(response.image_ref()) << "  " << name << "\n";
   }
   return 0;
 }

@@ -37,27 +37,32 @@ std::shared_ptr<std::string> AddOutput(CLI::App* app) {
 Output ToOutput(const std::string& format) { return format == "json" ? Output::kJson : Output::kTable; }
 
 void AddImage(CLI::App& app, Invocation& out) {
-  auto* image = app.add_subcommand("image", "Images: import, list, remove")->require_subcommand(1);
+  auto* image = app.add_subcommand("image", "Images: pull, import, list, remove")->require_subcommand(1);
 
-  auto* import =
-      image->add_subcommand("import", "Add the images of OCI or docker-save archives (tar, plain or gzip'ed)");
+  auto* load = image->add_subcommand("import", "Add the images of OCI or docker-save archives (tar, plain or gzip'ed)");
   auto files = std::make_shared<std::vector<std::string>>();
   auto reference = std::make_shared<std::string>();
-  import->add_option("FILE", *files, "Archives on this host")->required()->check(CLI::ExistingFile);
-  import->add_option("--name", *reference, "Name to give instead of the archive's own (archives with one image)");
-  import->callback([=, &out] { out.verb = [=](Client& client) { return ImportImages(client, *files, *reference);
-};
-}  // namespace
-);
+  load->add_option("FILE", *files, "Archives on this host")->required()->check(CLI::ExistingFile);
+  load->add_option("--name", *reference, "Name to give instead of the archive's own (archives with one image)");
+  load->callback(
+      [=, &out] { out.verb = [=](Client& client) { return ImportImages(client, *files, *reference); }; }  // namespace
+  );
 
-auto* ls = image->add_subcommand("ls", "List images");
-auto format = AddOutput(ls);
-ls->callback([=, &out] { out.verb = [=](Client& client) { return ListImages(client, ToOutput(*format)); }; });
+  auto* pull = image->add_subcommand("pull", "Pull images from their registries");
+  auto wanted = std::make_shared<std::vector<std::string>>();
+  auto user = std::make_shared<std::string>();
+  pull->add_option("IMAGE", *wanted, "Name, with a tag or digest")->required();
+  pull->add_option("--user", *user, "Name at the registry; the password is read from standard input");
+  pull->callback([=, &out] { out.verb = [=](Client& client) { return PullImages(client, *wanted, *user); }; });
 
-auto* rm = image->add_subcommand("rm", "Remove images, with all their names");
-auto images = std::make_shared<std::vector<std::string>>();
-rm->add_option("IMAGE", *images, "Name or id")->required();
-rm->callback([=, &out] { out.verb = [=](Client& client) { return RemoveImages(client, *images); }; });
+  auto* ls = image->add_subcommand("ls", "List images");
+  auto format = AddOutput(ls);
+  ls->callback([=, &out] { out.verb = [=](Client& client) { return ListImages(client, ToOutput(*format)); }; });
+
+  auto* rm = image->add_subcommand("rm", "Remove images, with all their names");
+  auto images = std::make_shared<std::vector<std::string>>();
+  rm->add_option("IMAGE", *images, "Name or id")->required();
+  rm->callback([=, &out] { out.verb = [=](Client& client) { return RemoveImages(client, *images); }; });
 }  // namespace wherry::cli
 
 // Whether the word after `word`, a flag or several short ones in one, is its value.

@@ -101,7 +101,7 @@ absl::StatusOr<std::unique_ptr<RegistryClient>> MakeClient(const pb::PullRequest
 }  // namespace
 
 absl::Status RunFetcher(const pb::PullRequest& request, sys::UniqueFd socket, pid_t parent) {
-  ::signal(SIGPIPE, SIG_IGN);  // who asked may give up
+  (void)::signal(SIGPIPE, SIG_IGN);  // who asked may give up
   absl::StatusOr<std::vector<RegistryHost>> hosts = absl::InternalError("");
   if (absl::StatusOr<Reference> reference = ParseReference(request.reference()); reference.ok())
     hosts = RegistryHosts(request.config_path(), reference->domain);

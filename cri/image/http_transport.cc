@@ -2,7 +2,7 @@
 
 #include <curl/curl.h>
 
-#include <atomic>
+#include <algorithm>
 #include <deque>
 #include <set>
 #include <thread>
@@ -103,13 +103,11 @@ class Transport final : public HttpTransport {
       if (message->msg != CURLMSG_DONE) continue;
       const CURLcode code = message->data.result;
       CURL* const easy = message->easy_handle;
-      for (const Exchange& exchange : running_) {
-        if (exchange->easy() != easy) continue;
-        const Exchange ended = exchange;
-        Drop(ended);
-        ended->Finish(code);
-        break;
-      }
+      const auto found = std::find_if(running_.begin(), running_.end(),
+                                      [easy](const Exchange& exchange) { return exchange->easy() == easy; });
+      if (found == running_.end()) continue;
+      curl_multi_remove_handle(multi_, easy);
+      running_.extract(found).value()->Finish(code);
     }
   }
 

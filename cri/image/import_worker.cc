@@ -19,8 +19,7 @@ absl::Status Import(int control, sys::UniqueFd archive_fd, int staging) {
   ASSIGN_OR_RETURN(ArchiveFile archive, ArchiveFile::Open(std::move(archive_fd), staging, budget));
   ASSIGN_OR_RETURN(std::vector<PlannedImage> images, PlanImport(archive, HostPlatform()));
   const size_t cpus = std::max(1U, std::thread::hardware_concurrency());
-  ASSIGN_OR_RETURN(pb::PullMessage done,
-                   UnpackImages({control, staging, cpus, budget}, *OriginOf(archive), images));
+  ASSIGN_OR_RETURN(pb::PullMessage done, UnpackImages({control, staging, cpus, budget}, *OriginOf(archive), images));
   return Send(control, done);
 }
 

@@ -230,7 +230,7 @@ absl::Status RegistryClient::OverHosts(bool by_tag, const std::function<uint64_t
     const uint64_t before = done();
     const size_t count = hosts.size();
     absl::Time retry_after = absl::Now();
-    const absl::Status status = Round(hosts, &retry_after, attempt);
+    absl::Status status = Round(hosts, &retry_after, attempt);
     if (status.ok()) return status;
     if (hosts.empty() || (tries >= options_.tries && done() == before)) {
       if (first_final.ok()) return status;
