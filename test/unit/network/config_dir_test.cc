@@ -1,7 +1,6 @@
 #include "cri/network/config_dir.h"
 
 #include <gmock/gmock.h>
-#include <sys/time.h>
 
 #include "test/unit/network/fixture.h"
 
@@ -19,11 +18,6 @@ class ConfigDirTest : public Scratch {
   std::string Name() {
     auto loaded = configs_.Current();
     return loaded.ok() ? (*loaded)->list.name : std::string(loaded.status().message());
-  }
-  // As old as a file that an administrator wrote yesterday.
-  void MakeOld(const std::string& name) const {
-    const timeval yesterday[2] = {{1000000000, 0}, {1000000000, 0}};
-    ASSERT_EQ(utimes((dir_ + "/" + name).c_str(), yesterday), 0);
   }
   ConfigDir configs_{dir_ + "/net.d"};
 };
@@ -71,18 +65,6 @@ TEST_F(ConfigDirTest, PluginTypesThatAreNoFileNamesAreRefused) {
         ParseConfig(R"({"cniVersion":"1.0.0","name":"a","plugins":[{"type":")" + std::string(type) + R"("}]})", false)
             .ok())
         << type;
-}
-
-// Within one tick of the clock two versions of a file may have the same size and times.
-TEST_F(ConfigDirTest, AChangeWithoutATraceInTheTimesIsSeenWhileTheFileIsNew) {
-  Write("net.d/10-a.conflist", List("one"));
-  MakeOld("net.d/10-a.conflist");
-  EXPECT_EQ(Name(), "one");
-  std::fstream file(dir_ + "/net.d/10-a.conflist", std::ios::in | std::ios::out);
-  file << List("two");
-  file.close();
-  MakeOld("net.d/10-a.conflist");
-  EXPECT_EQ(Name(), "two");
 }
 
 }  // namespace

@@ -1,0 +1,106 @@
+// The caller with wherry's own plugins: a bridge in a network and mount namespace of the test's own. The plugins' failures
+// are made of scripts in test/unit/network; here it is seen that what the caller says is what real plugins need.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cri/network/network.h"
+#include "runtime/sys/unique_fd.h"
+
+namespace wherry::network {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr char kOwn[] = "/proc/thread-self/ns/net";
+
+class RealPluginsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(geteuid(), 0U) << "this test needs root";
+    home_.reset(open(kOwn, O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0) << strerror(errno);
+    ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0) << strerror(errno);
+    ASSERT_EQ(mount("tmpfs", "/mnt", "tmpfs", 0, nullptr), 0) << strerror(errno);
+    fs::create_directories("/mnt/netns");
+    fs::create_directories("/mnt/net.d");
+    std::ofstream("/mnt/net.d/10-pods.conflist") << R"({"cniVersion":"1.0.0","name":"pods","plugins":[{
+      "type":"bridge","bridge":"wnet0","isGateway":true,"ipam":{"type":"host-local","dataDir":"/mnt/ipam",
+      "ranges":[[{"subnet":"10.77.0.0/24"}],[{"subnet":"fd00:77::/64"}]]}}]})";
+    auto opened = Network::Create({"/mnt/net.d", "/mnt/cache", {WHERRY_CNI_DIR}, 60});
+    ASSERT_TRUE(opened.ok());
+    network_ = std::move(*opened);
+    pod_.pod_id = std::string(64, 'a');
+    pod_.netns_path = "/mnt/netns/" + pod_.pod_id;
+    pod_.name = "web";
+    pod_.uid = "u";
+    pod_.k8s_namespace = "default";
+    MakeNamespace();
+  }
+  void TearDown() override {
+    umount2(pod_.netns_path.c_str(), MNT_DETACH);
+    umount2("/mnt", MNT_DETACH);
+    EXPECT_EQ(setns(home_.get(), CLONE_NEWNET), 0);
+  }
+  void MakeNamespace() const {
+    const sys::UniqueFd node(open(kOwn, O_RDONLY | O_CLOEXEC));
+    std::ofstream(pod_.netns_path).flush();
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+    ASSERT_EQ(mount(kOwn, pod_.netns_path.c_str(), nullptr, MS_BIND, nullptr), 0) << strerror(errno);
+    ASSERT_EQ(setns(node.get(), CLONE_NEWNET), 0);
+  }
+  static std::vector<std::string> Leases() {
+    std::vector<std::string> out;
+    std::error_code none;
+    for (const auto& e : fs::directory_iterator("/mnt/ipam/pods", none))
+      if (std::string name = e.path().filename(); name != "lock" && name.rfind("last_reserved_ip", 0) != 0)
+        out.push_back(name);
+    return out;
+  }
+
+  sys::UniqueFd home_;
+  std::unique_ptr<Network> network_;
+  PodNetwork pod_;
+};
+
+TEST_F(RealPluginsTest, BothFamiliesComeAndGo) {
+  EXPECT_TRUE(network_->Ready().ready) << network_->Ready().message;
+  auto added = network_->Add(pod_);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_THAT(added->ips, ElementsAre("10.77.0.2", "fd00:77::2"));
+  EXPECT_EQ(Leases().size(), 2U);
+  EXPECT_NE(if_nametoindex("wnet0"), 0U);
+  EXPECT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_THAT(Leases(), IsEmpty());
+  EXPECT_TRUE(network_->Remove(pod_).ok());
+}
+
+TEST_F(RealPluginsTest, AddressesAreReleasedWhenTheNamespaceIsGone) {
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  ASSERT_EQ(umount2(pod_.netns_path.c_str(), MNT_DETACH), 0);  // a plain file is left, as after a reboot
+  absl::Status removed = network_->Remove(pod_);
+  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_THAT(Leases(), IsEmpty());
+}
+
+TEST_F(RealPluginsTest, AFailedSecondPluginReleasesWhatTheFirstGave) {
+  std::ofstream("/mnt/net.d/05-two.conflist") << R"({"cniVersion":"1.0.0","name":"pods","plugins":[{
+    "type":"bridge","bridge":"wnet0","ipam":{"type":"host-local","dataDir":"/mnt/ipam",
+    "ranges":[[{"subnet":"10.77.0.0/24"}]]}}, {"type":"bridge","bridge":"wnet0","macspoofchk":true}]})";
+  auto added = network_->Add(pod_);
+  EXPECT_FALSE(added.ok());
+  EXPECT_THAT(Leases(), IsEmpty());
+  EXPECT_TRUE(fs::is_empty("/mnt/cache/results")) << added.status();
+}
+
+}  // namespace
+}  // namespace wherry::network
