@@ -44,9 +44,7 @@ void AddImage(CLI::App& app, Invocation& out) {
   auto reference = std::make_shared<std::string>();
   load->add_option("FILE", *files, "Archives on this host")->required()->check(CLI::ExistingFile);
   load->add_option("--name", *reference, "Name to give instead of the archive's own (archives with one image)");
-  load->callback(
-      [=, &out] { out.verb = [=](Client& client) { return ImportImages(client, *files, *reference); }; }  // namespace
-  );
+  load->callback([=, &out] { out.verb = [=](Client& client) { return ImportImages(client, *files, *reference); }; });
 
   auto* pull = image->add_subcommand("pull", "Pull images from their registries");
   auto wanted = std::make_shared<std::vector<std::string>>();
