@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "cri/container/inbox.h"
+#include "cri/container/paths.h"
 #include "cri/container/service.h"
 #include "cri/image/store.h"
 #include "cri/network/network.h"
@@ -15,6 +16,7 @@
 #include "cri/server/programs.h"
 #include "cri/server/runtime_service.h"
 #include "cri/server/socket.h"
+#include "cri/stats/collector.h"
 #include "cri/store/store.h"
 #include "runtime/cgroup/cgroup.h"
 #include "runtime/shim/client.h"
@@ -38,6 +40,7 @@ struct Daemon::Parts {
   std::unique_ptr<shim::Hub> hub;
   std::unique_ptr<container::Service> containers;
   std::unique_ptr<pod::Service> pods;
+  std::unique_ptr<stats::Collector> stats;
   std::unique_ptr<Edge> edge;
   std::unique_ptr<RuntimeService> runtime_service;
   std::unique_ptr<ImageService> image_service;
@@ -98,9 +101,13 @@ absl::Status Daemon::Parts::Recover() {
 }
 
 absl::Status Daemon::Parts::Listen() {
+  stats = std::make_unique<stats::Collector>(
+      *store, *cgroups,
+      stats::Collector::Options{[paths = container::Paths(config)](const std::string& id) { return paths.upper(id); },
+                                config.root});
   edge = std::make_unique<Edge>(log);
   runtime_service = std::make_unique<RuntimeService>(
-      *edge, RuntimeService::Backends{config, *pods, *containers, *network, cgroups->layout()});
+      *edge, RuntimeService::Backends{config, *pods, *containers, *network, *stats, cgroups->layout()});
   image_service = std::make_unique<ImageService>(*edge, *images);
   wherry_service = std::make_unique<WherryService>(*edge, *images);
   ASSIGN_OR_RETURN(listener,

@@ -1,0 +1,108 @@
+// Statistics over CRI as the kubelet reads them (its line 49): of what runs, from the kernel's own counters.
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+
+#include "test/e2e/node.h"
+
+namespace wherry::e2e {
+namespace {
+
+class StatsTest : public NodeTest {
+ protected:
+  cri::ContainerStats Of(const std::string& container) {
+    cri::ContainerStatsRequest request;
+    request.set_container_id(container);
+    cri::ContainerStatsResponse response;
+    grpc::ClientContext context;
+    auto status = node.runtime().ContainerStats(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.stats();
+  }
+  std::vector<std::string> Listed(const cri::ContainerStatsFilter& filter) {
+    cri::ListContainerStatsRequest request;
+    *request.mutable_filter() = filter;
+    cri::ListContainerStatsResponse response;
+    grpc::ClientContext context;
+    auto status = node.runtime().ListContainerStats(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> ids;
+    for (const auto& one : response.stats()) ids.push_back(one.attributes().id());
+    return ids;
+  }
+};
+
+TEST_F(StatsTest, AContainersUseIsSeenInItsNumbers) {
+  std::string pod = node.RunPod("p");
+  // 16 MiB of memory in a tmpfs, which counts as the container's, and a program that never rests.
+  std::string c = node.Run(
+      pod, "busy", {"sh", "-c", "dd if=/dev/zero of=/dev/shm/full bs=1M count=16 2>/dev/null; while :; do :; done"});
+  cri::ContainerStats first;
+  Eventually("16 MiB to be counted", [&] {
+    first = Of(c);
+    return first.memory().usage_bytes().value() >= 16u << 20;
+  });
+  EXPECT_EQ(first.attributes().id(), c);
+  EXPECT_EQ(first.attributes().metadata().name(), "busy");
+  EXPECT_GE(first.memory().working_set_bytes().value(), 16u << 20);
+  EXPECT_GT(first.memory().timestamp(), 0);
+  EXPECT_EQ(first.writable_layer().fs_id().mountpoint(), node.dir() + "/lib");
+  const uint64_t used = first.cpu().usage_core_nano_seconds().value();
+  EXPECT_GT(used, 0u);
+  cri::ContainerStats later;
+  EXPECT_FALSE(first.cpu().has_usage_nano_cores()) << "a rate is unknown before there are two samples";
+  Eventually("a rate", [&] {
+    later = Of(c);
+    return later.cpu().has_usage_nano_cores();
+  });
+  EXPECT_GT(later.cpu().timestamp(), first.cpu().timestamp());
+  EXPECT_GT(later.cpu().usage_core_nano_seconds().value(), used);
+  EXPECT_GT(later.cpu().usage_nano_cores().value(), 0u);
+}
+
+TEST_F(StatsTest, ListsHaveWhatRunsAndTakeFilters) {
+  std::string pod = node.RunPod("p"), other = node.RunPod("q");
+  auto labelled = [](cri::ContainerConfig& config) { (*config.mutable_labels())["app"] = "web"; };
+  std::string a = node.Run(pod, "a", {"sleep", "1000"}, labelled), b = node.Run(other, "b", {"sleep", "1000"});
+  std::string created = node.Create(pod, "created", {"sleep", "1000"}, labelled);
+  EXPECT_THAT(Listed({}), testing::UnorderedElementsAre(a, b));
+  cri::ContainerStatsFilter filter;
+  filter.set_pod_sandbox_id(other);
+  EXPECT_THAT(Listed(filter), testing::ElementsAre(b));
+  filter.Clear();
+  (*filter.mutable_label_selector())["app"] = "web";
+  EXPECT_THAT(Listed(filter), testing::ElementsAre(a));
+  EXPECT_FALSE(Of(created).has_cpu()) << "no numbers rather than zeros for what does not run";
+
+  cri::ContainerStatsRequest unknown;
+  unknown.set_container_id(std::string(64, 'f'));
+  cri::ContainerStatsResponse response;
+  grpc::ClientContext context;
+  EXPECT_EQ(node.runtime().ContainerStats(&context, unknown, &response).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(StatsTest, APodHasItsContainersAndItsTraffic) {
+  std::string pod = node.RunPod("p");
+  std::string c = node.Run(pod, "c", {"sleep", "1000"});
+  node.Exec(c, {"ping", "-c", "3", "-i", "0.05", "-s", "1000", "10.88.0.1"});
+  cri::ListPodSandboxStatsResponse list;
+  grpc::ClientContext context;
+  auto status = node.runtime().ListPodSandboxStats(&context, {}, &list);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(list.stats_size(), 1);
+  const cri::PodSandboxStats& stats = list.stats(0);
+  EXPECT_EQ(stats.attributes().id(), pod);
+  EXPECT_EQ(stats.attributes().metadata().name(), "p");
+  ASSERT_EQ(stats.linux().containers_size(), 1);
+  EXPECT_EQ(stats.linux().containers(0).attributes().id(), c);
+  EXPECT_GE(stats.linux().cpu().usage_core_nano_seconds().value(),
+            stats.linux().containers(0).cpu().usage_core_nano_seconds().value());
+  EXPECT_GE(stats.linux().process().process_count().value(), 1u);  // a task leaves pids.current only after it is reaped
+  const cri::NetworkInterfaceUsage& eth0 = stats.linux().network().default_interface();
+  EXPECT_EQ(eth0.name(), "eth0");
+  EXPECT_GE(eth0.tx_bytes().value(), 3000u);
+  EXPECT_GE(eth0.rx_bytes().value(), 3000u);
+}
+
+}  // namespace
+}  // namespace wherry::e2e
