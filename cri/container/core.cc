@@ -15,6 +15,7 @@ Core::Core(const Dependencies& d)
       config(d.config),
       paths(d.config),
       host(HostFacts::Probe()),
+      tidiers(4),
       workers(4) {
   for (const auto& record : store.Containers()) last_now_ = std::max(last_now_, record->created_at_ns());
   for (const auto& record : store.Pods()) last_now_ = std::max(last_now_, record->created_at_ns());

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -62,7 +63,10 @@ struct Core {
   int64_t last_now_ ABSL_GUARDED_BY(clock_mutex_) = 0;
 
  public:
-  Workers workers;  // last, so that its tasks end before what they use
+  // Last, so that their tasks end before what they use; the tidiers get work from the workers. What can be held up by a
+  // stuck shim or an unkillable process is the tidiers' alone, so that it never delays the news of other containers' ends.
+  Workers tidiers;
+  Workers workers;
 };
 
 // How long a shim may take for what it does at once, and for starting a program (volumes may be slow to mount).
@@ -76,7 +80,8 @@ absl::StatusOr<std::string> Create(Core& core, const ::runtime::v1::CreateContai
 absl::Status Start(Core& core, const std::string& id);
 absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout);
 absl::Status Remove(Core& core, const std::string& id);
-absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request);
+absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request,
+                                                         absl::FunctionRef<bool()> abandoned);
 absl::Status ReopenLog(Core& core, const std::string& id);
 
 // Containers as others see them: CREATING ones do not exist. NotFound.
@@ -92,6 +97,11 @@ absl::Status DestroyCgroup(Core& core, const std::string& path);
 // The filter for the container's processes; empty when unconfined.
 absl::StatusOr<std::string> SeccompFilter(Core& core, const ::runtime::v1::ContainerConfig& config,
                                           const shim::v1::Capabilities& capabilities);
+// Whether the filter is made from a file of the node. Such a filter is kept in the record: the file may be changed or removed
+// while the container lives, and an exec must be confined as the container is.
+bool HasLocalhostSeccomp(const ::runtime::v1::ContainerConfig& config);
+// Completes a process from the recorded specification with its filter.
+absl::Status SetSeccomp(Core& core, const ::runtime::v1::ContainerConfig& config, shim::v1::Process& process);
 
 // All of a pod: SIGKILLs every container and waits until the records say EXITED; removes every container.
 absl::Status KillAll(Core& core, const std::string& pod_id);

@@ -78,8 +78,9 @@ absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image
   RETURN_IF_ERROR(EnsureHosts(core.paths, pod, record));
   SpecInput input{record.id(), record.config(), pod, image.config, lowerdirs, core.paths, core.host};
   ASSIGN_OR_RETURN(shim::v1::StartContainerRequest spec, BuildSpec(input));
-  // A wrong profile is found now; the filter itself is made anew for each process and would only swell the record.
-  RETURN_IF_ERROR(SeccompFilter(core, record.config(), spec.process().capabilities()).status());
+  // A wrong profile is found now. The default filter is made anew for each process and would only swell the record.
+  ASSIGN_OR_RETURN(std::string filter, SeccompFilter(core, record.config(), spec.process().capabilities()));
+  if (HasLocalhostSeccomp(record.config())) spec.mutable_process()->set_seccomp_bpf(std::move(filter));
   if (!spec.log().path().empty()) record.set_log_path(absl::StrCat(spec.log().directory(), "/", spec.log().path()));
   record.set_spec(spec.SerializeAsString());
   return absl::OkStatus();

@@ -3,7 +3,8 @@
 //
 // The output belongs to the process, not to whatever it leaves behind: after its end only what is already in the pipes is
 // read, so that a background child that keeps them open cannot hold the call. Beyond 16 MiB a stream is read but dropped
-// (CVE-2022-31030), because a process blocked on a full pipe would never end.
+// (CVE-2022-31030), because a process blocked on a full pipe would never end; and as a client takes no message over 16 MiB,
+// what is left of both streams is cut to fit into one.
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -22,6 +23,9 @@ namespace wherry::container {
 namespace {
 
 constexpr size_t kMaxOutput = 16 << 20;
+constexpr size_t kMaxAnswer = kMaxOutput - 4096;  // for the message around it
+// How often a long wait looks whether somebody still wants the answer.
+constexpr absl::Duration kLook = absl::Seconds(1);
 
 // The reading end of one stream and what has come through it.
 class Stream {
@@ -66,6 +70,14 @@ class Stream {
   size_t drained_ = 0;
 };
 
+// Each may have half of an answer, and what the other leaves.
+void Fit(std::string& a, std::string& b) {
+  if (a.size() + b.size() <= kMaxAnswer) return;
+  const size_t share = std::max(kMaxAnswer / 2, kMaxAnswer - std::min(b.size(), kMaxAnswer));
+  a.resize(std::min(a.size(), share));
+  b.resize(std::min(b.size(), kMaxAnswer - a.size()));
+}
+
 absl::StatusOr<store::Container> FindRunning(Core& core, const std::string& id) {
   ASSIGN_OR_RETURN(store::Container record, Find(core, id));
   if (record->state() != store::RUNNING) {
@@ -88,15 +100,15 @@ absl::StatusOr<shim::v1::Process> ExecProcess(Core& core, const store::Container
   user.set_fixed_uid(static_cast<uint32_t>(resolved.uid()));
   user.set_gid(static_cast<uint32_t>(resolved.gid()));
   for (int64_t group : resolved.supplemental_groups()) user.add_additional_groups(static_cast<uint32_t>(group));
-  ASSIGN_OR_RETURN(*process.mutable_seccomp_bpf(), SeccompFilter(core, record.config(), process.capabilities()));
+  RETURN_IF_ERROR(SetSeccomp(core, record.config(), process));
   return process;
 }
 
 // One exec from its registration to its end.
 class Session {
  public:
-  Session(Core& core, const store::ContainerRecord& record, absl::Time deadline)
-      : core_(core), record_(record), deadline_(deadline), id_(NewId()) {}
+  Session(Core& core, const store::ContainerRecord& record, absl::Time deadline, absl::FunctionRef<bool()> abandoned)
+      : core_(core), record_(record), deadline_(deadline), abandoned_(abandoned), id_(NewId()) {}
   ~Session() { core_.execs.Remove(id_); }
 
   absl::Status Launch(shim::v1::Process process) {
@@ -119,7 +131,8 @@ class Session {
     return status;
   }
 
-  // DeadlineExceeded, with the process killed, at the deadline.
+  // DeadlineExceeded, with the process killed, at the deadline. Cancelled, with the process killed, when nobody waits for
+  // the answer any more: without a time-out the command might run for ever.
   absl::Status Await() {
     std::array<pollfd, 3> polled;
     while (true) {
@@ -129,6 +142,10 @@ class Session {
       if (ready == 0 && absl::Now() >= deadline_) {
         Kill();
         return absl::DeadlineExceededError("the command was killed at its timeout");
+      }
+      if (ready == 0 && abandoned_()) {
+        Kill();
+        return absl::CancelledError("the caller has gone; the command was killed");
       }
       if (ready <= 0) continue;
       if (polled[1].revents != 0) out_.Read();
@@ -142,19 +159,18 @@ class Session {
 
   ::runtime::v1::ExecSyncResponse Response() {
     ::runtime::v1::ExecSyncResponse response;
-    response.set_stdout(out_.Take());
-    response.set_stderr(err_.Take());
+    std::string out = out_.Take(), err = err_.Take();
+    Fit(out, err);
+    response.set_stdout(std::move(out));
+    response.set_stderr(std::move(err));
     response.set_exit_code(exec_->exit->code());
     return response;
   }
 
  private:
   int Remaining() const {
-    if (deadline_ == absl::InfiniteFuture()) return -1;
-    absl::Duration left = deadline_ - absl::Now();
-    return left <= absl::ZeroDuration()
-               ? 0
-               : static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 1 << 30));
+    absl::Duration left = std::min(deadline_ - absl::Now(), kLook);
+    return left <= absl::ZeroDuration() ? 0 : static_cast<int>(absl::ToInt64Milliseconds(left) + 1);
   }
 
   void Kill() {
@@ -170,16 +186,18 @@ class Session {
   Core& core_;
   const store::ContainerRecord& record_;
   const absl::Time deadline_;
+  const absl::FunctionRef<bool()> abandoned_;
   const std::string id_;
   std::shared_ptr<Execs::Exec> exec_;
   Stream out_, err_;
 };
 
 absl::StatusOr<::runtime::v1::ExecSyncResponse> Run(Core& core, const store::ContainerRecord& record,
-                                                    const ::runtime::v1::ExecSyncRequest& request) {
+                                                    const ::runtime::v1::ExecSyncRequest& request,
+                                                    absl::FunctionRef<bool()> abandoned) {
   absl::Time deadline = request.timeout() > 0 ? absl::Now() + absl::Seconds(request.timeout()) : absl::InfiniteFuture();
   ASSIGN_OR_RETURN(shim::v1::Process process, ExecProcess(core, record, request));
-  Session session(core, record, deadline);
+  Session session(core, record, deadline, abandoned);
   RETURN_IF_ERROR(session.Launch(std::move(process)));
   RETURN_IF_ERROR(session.Await());
   return session.Response();
@@ -187,11 +205,12 @@ absl::StatusOr<::runtime::v1::ExecSyncResponse> Run(Core& core, const store::Con
 
 }  // namespace
 
-absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request) {
+absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request,
+                                                         absl::FunctionRef<bool()> abandoned) {
   if (request.cmd().empty() || request.cmd(0).empty()) return absl::InvalidArgumentError("cmd is empty");
   if (request.timeout() < 0) return absl::InvalidArgumentError("timeout is negative");
   ASSIGN_OR_RETURN(store::Container record, FindRunning(core, request.container_id()));
-  auto response = Run(core, *record, request);
+  auto response = Run(core, *record, request, abandoned);
   if (response.ok()) return response;
   absl::Status status =
       sys::Annotate(response.status(), absl::StrCat("exec \"", request.cmd(0), "\" in container ", record->id()));

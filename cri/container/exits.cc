@@ -34,14 +34,23 @@ absl::Status Forget(Core& core, const std::string& pod_id, const std::string& id
   return core.hub.Call(pod_id, std::move(request), kShimTimeout).status();
 }
 
+absl::Status Tidy(Core& core, const std::string& pod_id, const std::string& id, const std::string& cgroup_path) {
+  auto lease = core.leases.Take(id);
+  // The pod may be going down and its shim with it.
+  Forget(core, pod_id, id).IgnoreError();
+  return DestroyCgroup(core, cgroup_path);
+}
+
 absl::Status Handle(Core& core, const std::string& pod_id, const std::string& id, const shim::v1::Exit& exit) {
   auto lease = core.leases.Take(id);
   auto record = core.store.FindContainer(id);
   bool running = record.ok() && ((*record)->state() == store::RUNNING || (*record)->state() == store::STARTING);
   if (running) RETURN_IF_ERROR(Complete(core, **record, exit));
-  // The pod may be going down and its shim with it.
-  Forget(core, pod_id, id).IgnoreError();
-  return record.ok() ? DestroyCgroup(core, (*record)->cgroup_path()) : absl::OkStatus();
+  core.tidiers.Submit([&core, pod_id, id, path = record.ok() ? (*record)->cgroup_path() : ""] {
+    absl::Status tidied = Tidy(core, pod_id, id, path);
+    if (!tidied.ok()) spdlog::error("cgroup of container {}: {}", id, std::string(tidied.message()));
+  });
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -2,10 +2,12 @@
 
 namespace wherry::container {
 
-Leases::Lease Leases::Take(const std::string& key) {
+Leases::Lease Leases::Take(const std::string& key) { return *TakeBefore(key, absl::InfiniteFuture()); }
+
+std::optional<Leases::Lease> Leases::TakeBefore(const std::string& key, absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
   auto free = [this, &key]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return taken_.count(key) == 0; };
-  mutex_.Await(absl::Condition(&free));
+  if (!mutex_.AwaitWithDeadline(absl::Condition(&free), deadline)) return std::nullopt;
   taken_.insert(key);
   return Lease(this, key);
 }

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 // Operations on one pod or container exclude each other without a lock being held while they work (promise 2): an
 // operation owns a key, and the mutex only guards the set of owned keys. Whoever does not change things (lists, status)
@@ -36,6 +38,8 @@ class Leases {
 
   // Waits until nobody owns `key`, then owns it as long as the result lives.
   [[nodiscard]] Lease Take(const std::string& key);
+  // The same, but waits until `deadline` at most; unset when somebody still owns it then.
+  [[nodiscard]] std::optional<Lease> TakeBefore(const std::string& key, absl::Time deadline);
 
  private:
   void Return(const std::string& key);

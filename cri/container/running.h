@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,9 @@ namespace wherry::container {
 struct Live {
   shim::v1::Cgroup cgroup;   // where execs go too
   absl::Notification ended;  // the record says EXITED (or the container is gone)
+  // Has got its stop signal: to many programs a second one means "at once", and a caller that was cut off by its own
+  // deadline asks again.
+  std::atomic<bool> asked_to_stop{false};
 };
 
 class Running {

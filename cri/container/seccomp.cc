@@ -34,6 +34,18 @@ absl::StatusOr<SecurityProfile> ProfileOf(const ::runtime::v1::LinuxContainerSec
 
 }  // namespace
 
+bool HasLocalhostSeccomp(const ::runtime::v1::ContainerConfig& config) {
+  if (SecurityOf(config).privileged()) return false;
+  auto profile = ProfileOf(SecurityOf(config));
+  return profile.ok() && profile->profile_type() == SecurityProfile::Localhost;
+}
+
+absl::Status SetSeccomp(Core& core, const ::runtime::v1::ContainerConfig& config, shim::v1::Process& process) {
+  if (!process.seccomp_bpf().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*process.mutable_seccomp_bpf(), SeccompFilter(core, config, process.capabilities()));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> SeccompFilter(Core& core, const ::runtime::v1::ContainerConfig& config,
                                           const shim::v1::Capabilities& capabilities) {
   const auto& security = SecurityOf(config);

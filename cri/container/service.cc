@@ -25,8 +25,9 @@ std::vector<::runtime::v1::Container> Service::List(const ::runtime::v1::Contain
 std::vector<::runtime::v1::ContainerStatus> Service::StatusesOf(const std::string& pod_id) const {
   return container::StatusesOf(*core_, pod_id);
 }
-absl::StatusOr<::runtime::v1::ExecSyncResponse> Service::ExecSync(const ::runtime::v1::ExecSyncRequest& request) {
-  return container::ExecSync(*core_, request);
+absl::StatusOr<::runtime::v1::ExecSyncResponse> Service::ExecSync(const ::runtime::v1::ExecSyncRequest& request,
+                                                                  absl::FunctionRef<bool()> abandoned) {
+  return container::ExecSync(*core_, request, abandoned);
 }
 absl::Status Service::ReopenLog(const std::string& id) { return container::ReopenLog(*core_, id); }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -74,8 +75,10 @@ class Service {
   // All containers of a pod, oldest first, as PodSandboxStatus has them.
   std::vector<::runtime::v1::ContainerStatus> StatusesOf(const std::string& pod_id) const;
   // DeadlineExceeded at the request's timeout (0 = none), with the process and its descendants killed.
-  // FailedPrecondition unless the container runs.
-  absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(const ::runtime::v1::ExecSyncRequest& request);
+  // Cancelled, and all of it killed, soon after `abandoned` says that nobody waits for the answer. FailedPrecondition unless
+  // the container runs.
+  absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(const ::runtime::v1::ExecSyncRequest& request,
+                                                           absl::FunctionRef<bool()> abandoned);
   absl::Status ReopenLog(const std::string& id);
 
   // For the pod's service in this process.

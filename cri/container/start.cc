@@ -7,12 +7,14 @@
 namespace wherry::container {
 namespace {
 
-absl::Status CheckStartable(Core& core, const store::ContainerRecord& record) {
-  if (record.state() != store::CREATED) {
-    return absl::FailedPreconditionError(absl::StrCat("container ", record.id(), " cannot be started: it is ",
-                                                      store::ContainerRecordState_Name(record.state()),
-                                                      ", not CREATED"));
-  }
+absl::Status CheckCreated(const store::ContainerRecord& record) {
+  if (record.state() == store::CREATED) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("container ", record.id(), " cannot be started: it is ",
+                                                    store::ContainerRecordState_Name(record.state()),
+                                                    ", not CREATED"));
+}
+
+absl::Status CheckPodReady(Core& core, const store::ContainerRecord& record) {
   ASSIGN_OR_RETURN(store::Pod pod, core.store.FindPod(record.pod_id()));
   if (pod->state() == store::POD_READY) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat("sandbox ", pod->id(), " is not ready"));
@@ -22,8 +24,7 @@ absl::StatusOr<shim::v1::StartContainerReply> Launch(Core& core, const store::Co
   shim::v1::Request request;
   auto& start = *request.mutable_start_container();
   if (!start.ParseFromString(record.spec())) return absl::DataLossError("the recorded specification cannot be read");
-  ASSIGN_OR_RETURN(*start.mutable_process()->mutable_seccomp_bpf(),
-                   SeccompFilter(core, record.config(), start.process().capabilities()));
+  RETURN_IF_ERROR(SetSeccomp(core, record.config(), *start.mutable_process()));
   ASSIGN_OR_RETURN(*start.mutable_cgroup(), PrepareCgroup(core, record));
   core.running.Add(record.id(), start.cgroup());
   ASSIGN_OR_RETURN(shim::Reply reply, core.hub.Call(record.pod_id(), std::move(request), kStartTimeout));
@@ -55,10 +56,17 @@ absl::Status Fail(Core& core, store::ContainerRecord record, const absl::Status&
 absl::Status StartOnce(Core& core, const std::string& id) {
   auto lease = core.leases.Take(id);
   ASSIGN_OR_RETURN(store::Container current, Find(core, id));
-  RETURN_IF_ERROR(CheckStartable(core, *current));
+  RETURN_IF_ERROR(CheckCreated(*current));
+  RETURN_IF_ERROR(CheckPodReady(core, *current));
   store::ContainerRecord record = *current;
   record.set_state(store::STARTING);
   RETURN_IF_ERROR(core.store.Put(record));
+  // A Stop of the pod writes its record first and then looks for what runs: one of us two sees the other. Nothing was done
+  // yet, so nothing is left but the old state.
+  if (absl::Status ready = CheckPodReady(core, record); !ready.ok()) {
+    ready.Update(core.store.Put(*current));
+    return ready;
+  }
   auto reply = Launch(core, record);
   absl::Status status = reply.status();
   if (status.ok()) {

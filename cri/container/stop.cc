@@ -10,17 +10,23 @@
 namespace wherry::container {
 namespace {
 
+// A shim answers in microseconds. One that is stuck must not keep a container alive.
+constexpr absl::Duration kSignalTimeout = absl::Seconds(5);
+constexpr absl::Duration kKillAgain = absl::Milliseconds(200);
+
 bool IsAlive(const store::ContainerRecord& record) {
   return record.state() == store::STARTING || record.state() == store::RUNNING;
 }
 
-// The running container's handle; nullptr when there is nothing to stop. Waits for a Start under way.
-absl::StatusOr<std::shared_ptr<Live>> AwaitStarted(Core& core, const std::string& id, bool at_once) {
+// The running container's handle; nullptr when there is nothing to stop. Waits until `deadline` for a Start under way, which
+// may hang (a dead NFS server): with its processes killed it fails. Some of them may come to be only after the first kill.
+absl::StatusOr<std::shared_ptr<Live>> AwaitStarted(Core& core, const std::string& id, absl::Time deadline) {
   ASSIGN_OR_RETURN(store::Container record, Find(core, id));
   if (record->state() == store::STARTING) {
-    // A start may hang (a dead NFS server); with its processes killed it fails.
-    if (at_once) core.cgroups.Kill(record->cgroup_path(), 0).IgnoreError();
-    auto lease = core.leases.Take(record->id());
+    for (absl::Time until = deadline; !core.leases.TakeBefore(record->id(), until);) {
+      core.cgroups.Kill(record->cgroup_path(), 0).IgnoreError();
+      until = absl::Now() + kKillAgain;
+    }
     ASSIGN_OR_RETURN(record, Find(core, id));
   }
   if (!IsAlive(*record)) return nullptr;
@@ -33,7 +39,13 @@ absl::Status Signal(Core& core, const store::ContainerRecord& record, int number
   signal.set_container_id(record.id());
   signal.set_signal(number);
   signal.set_all(all);
-  return core.hub.Call(record.pod_id(), std::move(request), kShimTimeout).status();
+  return core.hub.Call(record.pod_id(), std::move(request), kSignalTimeout).status();
+}
+
+void AskToStop(Core& core, const store::ContainerRecord& record, Live& live) {
+  if (live.asked_to_stop.exchange(true)) return;
+  // A refused signal is no reason to fail: the container may just have ended, and SIGKILL comes at the deadline.
+  if (!Signal(core, record, record.stop_signal(), false).ok()) live.asked_to_stop = false;
 }
 
 // With its shim gone or stuck the container's cgroup is still there to be killed.
@@ -59,22 +71,23 @@ absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout) {
   if (absl::IsNotFound(found.status())) return absl::OkStatus();  // stopped and removed, for all that anybody can tell
   RETURN_IF_ERROR(found.status());
   const store::Container record = *found;
-  ASSIGN_OR_RETURN(std::shared_ptr<Live> live, AwaitStarted(core, record->id(), timeout <= absl::ZeroDuration()));
-  if (live == nullptr) return absl::OkStatus();
+  auto live = AwaitStarted(core, record->id(), deadline);
+  if (absl::IsNotFound(live.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(live.status());
+  if (*live == nullptr) return absl::OkStatus();
   if (timeout > absl::ZeroDuration()) {
-    // A refused signal is no reason to fail: the container may just have ended, and SIGKILL comes at the deadline.
-    Signal(core, *record, record->stop_signal(), false).IgnoreError();
-    if (live->ended.WaitForNotificationWithTimeout(deadline - absl::Now())) return absl::OkStatus();
+    AskToStop(core, *record, **live);
+    if ((*live)->ended.WaitForNotificationWithTimeout(deadline - absl::Now())) return absl::OkStatus();
   }
   RETURN_IF_ERROR(KillHard(core, *record));
-  return AwaitEnd(core, *record, *live);
+  return AwaitEnd(core, *record, **live);
 }
 
 absl::Status KillAll(Core& core, const std::string& pod_id) {
   std::vector<std::pair<store::Container, std::shared_ptr<Live>>> dying;
   absl::Status result;
   for (const auto& record : core.store.ContainersOf(pod_id)) {
-    auto live = AwaitStarted(core, record->id(), true);
+    auto live = AwaitStarted(core, record->id(), absl::InfinitePast());
     if (!live.ok() || *live == nullptr) continue;
     absl::Status status = KillHard(core, *record);
     if (!status.ok()) result.Update(sys::Annotate(status, absl::StrCat("kill container ", record->id())));

@@ -6,10 +6,11 @@
 namespace wherry::server {
 
 // A command that ends with another code than 0 is a success here; DeadlineExceeded means that it was killed at its timeout.
-grpc::Status RuntimeService::ExecSync(grpc::ServerContext*, const cri::ExecSyncRequest* request,
+grpc::Status RuntimeService::ExecSync(grpc::ServerContext* context, const cri::ExecSyncRequest* request,
                                       cri::ExecSyncResponse* response) {
   return edge_.Serve({"ExecSync", Kind::kProbe, request->container_id()}, [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(*response, backends_.containers.ExecSync(*request));
+    auto abandoned = [context] { return context->IsCancelled(); };
+    ASSIGN_OR_RETURN(*response, backends_.containers.ExecSync(*request, abandoned));
     return absl::OkStatus();
   });
 }

@@ -1,0 +1,83 @@
+// ExecSync: what bounds a command, and what is left of it.
+
+#include <gmock/gmock.h>
+
+#include <chrono>
+
+#include "test/e2e/node.h"
+
+namespace wherry::e2e {
+namespace {
+
+using grpc::StatusCode;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class ContainerExecTest : public NodeTest {
+ protected:
+  void SetUp() override {
+    NodeTest::SetUp();
+    container_ = node.Run(node.RunPod("p"), "c", {"sleep", "5000"});
+  }
+  grpc::Status Exec(const std::string& script, int64_t timeout, milliseconds client_deadline,
+                    cri::ExecSyncResponse* response) {
+    cri::ExecSyncRequest request;
+    request.set_container_id(container_);
+    for (const auto& word : {std::string("sh"), std::string("-c"), script}) request.add_cmd(word);
+    request.set_timeout(timeout);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + client_deadline);
+    return node.runtime().ExecSync(&context, request, response);
+  }
+  // Only the container's own program is left, with the one that looks.
+  void ExpectNothingLeft() {
+    std::string left;
+    Eventually("the command to be gone", [&] {
+      left = node.Exec(container_, {"sh", "-c", "ps | grep '[s]leep 1' || true"}).stdout();
+      return left.empty();
+    });
+    EXPECT_EQ(left, "");
+  }
+  std::string container_;
+  cri::ExecSyncResponse response_;
+};
+
+TEST_F(ContainerExecTest, ATimeoutEndsTheWholeCommand) {
+  auto status = Exec("sleep 1001 & setsid sleep 1002 & (sleep 1003 | sleep 1004) & sleep 1005", 1, seconds(60), &response_);
+  EXPECT_EQ(status.error_code(), StatusCode::DEADLINE_EXCEEDED) << status.error_message();
+  ExpectNothingLeft();
+  EXPECT_EQ(node.Status(container_).state(), cri::CONTAINER_RUNNING);
+}
+
+TEST_F(ContainerExecTest, ACommandThatNobodyWaitsForEnds) {
+  auto status = Exec("sleep 1001 & sleep 1002", 0, milliseconds(500), &response_);
+  EXPECT_EQ(status.error_code(), StatusCode::DEADLINE_EXCEEDED);
+  ExpectNothingLeft();
+}
+
+TEST_F(ContainerExecTest, ABackgroundChildWithThePipeHoldsNobodyUp) {
+  auto status = Exec("echo said; echo wrong >&2; sleep 2000 & exit 3", 60, seconds(60), &response_);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response_.exit_code(), 3);
+  EXPECT_EQ(response_.stdout(), "said\n");
+  EXPECT_EQ(response_.stderr(), "wrong\n");
+}
+
+TEST_F(ContainerExecTest, OutputBeyondTheLimitIsCutToWhatAClientTakes) {
+  auto status = Exec("head -c 20000000 /dev/zero; head -c 20000000 /dev/zero >&2; exit 4", 60, seconds(60), &response_);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response_.exit_code(), 4);
+  EXPECT_GE(response_.stdout().size(), size_t{7} << 20);
+  EXPECT_GE(response_.stderr().size(), size_t{7} << 20);
+  EXPECT_LE(response_.ByteSizeLong(), size_t{16} << 20);
+}
+
+TEST_F(ContainerExecTest, OneFullStreamMayFillTheAnswer) {
+  auto status = Exec("head -c 20000000 /dev/zero; echo short >&2", 60, seconds(60), &response_);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_GE(response_.stdout().size(), size_t{15} << 20);
+  EXPECT_EQ(response_.stderr(), "short\n");
+}
+
+}  // namespace
+}  // namespace wherry::e2e
