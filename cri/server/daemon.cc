@@ -95,6 +95,7 @@ absl::Status Daemon::Parts::Recover() {
   containers = std::make_unique<container::Service>(dependencies);
   pods = std::make_unique<pod::Service>(dependencies, *network, *containers);
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
+  images->HoldsRestored();
   log->info("{} pods and {} containers recovered in {:.1f} ms", store->Pods().size(), store->Containers().size(),
             absl::ToDoubleMilliseconds(absl::Now() - begin));
   return absl::OkStatus();

@@ -54,6 +54,7 @@ int Serve(const wherry::config::Config& config) {
   ::umask(0022);
   const sigset_t signals = BlockSignals();
   auto log = MakeLogger(config.log.level);
+  spdlog::set_default_logger(log);
   log->info("wherryd " WHERRY_VERSION " starts, pid {}", ::getpid());
   auto daemon = wherry::server::Daemon::Start(config, log);
   if (!daemon.ok()) {
