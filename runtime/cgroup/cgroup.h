@@ -61,7 +61,6 @@ struct Stats {
   std::optional<uint64_t> memory_limit;
   std::optional<uint64_t> swap_usage, swap_limit;
   uint64_t pids = 0;
-  uint64_t oom_kills = 0;
 };
 
 // One cgroup driver on one host. Paths are relative to the cgroup root and begin with '/', e.g.

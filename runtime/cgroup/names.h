@@ -17,7 +17,6 @@ inline constexpr char kMemoryCurrent[] = "memory.current";
 inline constexpr char kMemorySwapMax[] = "memory.swap.max";
 inline constexpr char kMemorySwapCurrent[] = "memory.swap.current";
 inline constexpr char kMemoryStat[] = "memory.stat";  // v1 too
-inline constexpr char kMemoryEvents[] = "memory.events";
 inline constexpr char kPidsMax[] = "pids.max";          // v1 too
 inline constexpr char kPidsCurrent[] = "pids.current";  // v1 too
 inline constexpr char kCpusetCpus[] = "cpuset.cpus";    // v1 too

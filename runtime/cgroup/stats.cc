@@ -52,8 +52,6 @@ absl::StatusOr<Stats> ReadV2Stats(const std::string& dir) {
   stats.swap_usage = ReadNumber(dir, kMemorySwapCurrent);
   stats.swap_limit = ReadNumber(dir, kMemorySwapMax);
   stats.pids = ReadNumber(dir, kPidsCurrent).value_or(0);
-  if (auto events = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", kMemoryEvents), 4096); events.ok())
-    stats.oom_kills = KeyedNumber(*events, "oom_kill").value_or(0);
   return stats;
 }
 

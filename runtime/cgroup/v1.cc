@@ -43,7 +43,6 @@ constexpr char kMemoryLimit[] = "memory.limit_in_bytes";
 constexpr char kMemoryUsage[] = "memory.usage_in_bytes";
 constexpr char kMemswLimit[] = "memory.memsw.limit_in_bytes";
 constexpr char kMemswUsage[] = "memory.memsw.usage_in_bytes";
-constexpr char kOomControl[] = "memory.oom_control";
 constexpr char kCpuShares[] = "cpu.shares";
 constexpr char kCfsQuota[] = "cpu.cfs_quota_us";
 constexpr char kCfsPeriod[] = "cpu.cfs_period_us";
@@ -399,19 +398,18 @@ class V1 : public Cgroups {
     stats.cpu_usage_ns = ReadNumber(Dir("cpuacct", path), kCpuUsage).value_or(0);
     stats.pids = ReadNumber(Dir("pids", path), kPidsCurrent).value_or(0);
     stats.memory_usage = ReadNumber(memory, kMemoryUsage).value_or(0);
-    if (auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(memory, "/", kMemoryStat)); text.ok()) {
-      stats.memory_working_set = WorkingSet(stats.memory_usage, KeyedNumber(*text, "total_inactive_file").value_or(0));
-      stats.memory_rss = KeyedNumber(*text, "total_rss").value_or(0);
-      stats.page_faults = KeyedNumber(*text, "total_pgfault").value_or(0);
-      stats.major_page_faults = KeyedNumber(*text, "total_pgmajfault").value_or(0);
-    }
+    auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(memory, "/", kMemoryStat));
+    if (!text.ok()) return stats;
+    stats.memory_working_set = WorkingSet(stats.memory_usage, KeyedNumber(*text, "total_inactive_file").value_or(0));
+    stats.memory_rss = KeyedNumber(*text, "total_rss").value_or(0);
+    stats.page_faults = KeyedNumber(*text, "total_pgfault").value_or(0);
+    stats.major_page_faults = KeyedNumber(*text, "total_pgmajfault").value_or(0);
+    stats.swap_usage = KeyedNumber(*text, "total_swap");
+    // Each file costs as much as all the rest together: without a limit here or above there is none of its own to read.
+    if (KeyedNumber(*text, "hierarchical_memory_limit").value_or(0) >= kUnlimited) return stats;
     if (auto limit = ReadNumber(memory, kMemoryLimit); limit && *limit < kUnlimited) stats.memory_limit = *limit;
-    if (auto sum = ReadNumber(memory, kMemswUsage))
-      stats.swap_usage = *sum > stats.memory_usage ? *sum - stats.memory_usage : 0;
     if (auto sum = ReadNumber(memory, kMemswLimit); sum && *sum < kUnlimited && stats.memory_limit)
       stats.swap_limit = *sum - std::min(*sum, *stats.memory_limit);
-    if (auto oom = sys::ReadFileAt(AT_FDCWD, absl::StrCat(memory, "/", kOomControl), 4096); oom.ok())
-      stats.oom_kills = KeyedNumber(*oom, "oom_kill").value_or(0);
     return stats;
   }
 

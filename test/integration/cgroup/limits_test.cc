@@ -58,7 +58,7 @@ TEST_F(LimitsTest, AForkBombStopsAtThePidsLimit) {
   EXPECT_EQ(cgroups->Processes(path)->size(), 19u);
 }
 
-TEST_F(LimitsTest, MemoryOverTheLimitIsKilledAndCounted) {
+TEST_F(LimitsTest, MemoryOverTheLimitIsKilled) {
   ASSERT_TRUE(Memory(16 << 20, 16 << 20).ok());
   int ready[2];
   ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
@@ -66,7 +66,6 @@ TEST_F(LimitsTest, MemoryOverTheLimitIsKilledAndCounted) {
   const int status = child.Wait();
   ::close(ready[0]), ::close(ready[1]);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
-  EXPECT_EQ(cgroups->Read(path)->oom_kills, 1u);
 }
 
 TEST_F(LimitsTest, MemoryGrowsAndShrinksTogetherWithSwap) {
