@@ -10,8 +10,7 @@ namespace {
 absl::Status CheckCreated(const store::ContainerRecord& record) {
   if (record.state() == store::CREATED) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat("container ", record.id(), " cannot be started: it is ",
-                                                    store::ContainerRecordState_Name(record.state()),
-                                                    ", not CREATED"));
+                                                    store::ContainerRecordState_Name(record.state()), ", not CREATED"));
 }
 
 absl::Status CheckPodReady(Core& core, const store::ContainerRecord& record) {

@@ -43,7 +43,8 @@ class ContainerExecTest : public NodeTest {
 };
 
 TEST_F(ContainerExecTest, ATimeoutEndsTheWholeCommand) {
-  auto status = Exec("sleep 1001 & setsid sleep 1002 & (sleep 1003 | sleep 1004) & sleep 1005", 1, seconds(60), &response_);
+  auto status =
+      Exec("sleep 1001 & setsid sleep 1002 & (sleep 1003 | sleep 1004) & sleep 1005", 1, seconds(60), &response_);
   EXPECT_EQ(status.error_code(), StatusCode::DEADLINE_EXCEEDED) << status.error_message();
   ExpectNothingLeft();
   EXPECT_EQ(node.Status(container_).state(), cri::CONTAINER_RUNNING);
