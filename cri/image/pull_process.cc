@@ -95,6 +95,7 @@ absl::StatusOr<PullProcess> PullProcess::Start(const std::string& program, const
   char* argv[] = {name.data(), verb.data(), nullptr};
   std::vector<std::string> variables = ProxyVariables();
   std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
   pid_t pid = -1;

@@ -43,7 +43,7 @@ class StoreTest : public ::testing::Test {
   }
 
   std::string Write(const std::string& name, const std::string& bytes) {
-    const std::string path = root_ + "/" + name;
+    std::string path = root_ + "/" + name;
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }
