@@ -83,6 +83,7 @@ absl::Status Remove(Core& core, const std::string& id);
 absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request,
                                                          absl::FunctionRef<bool()> abandoned);
 absl::Status ReopenLog(Core& core, const std::string& id);
+absl::Status UpdateResources(Core& core, const ::runtime::v1::UpdateContainerResourcesRequest& request);
 
 // Containers as others see them: CREATING ones do not exist. NotFound.
 absl::StatusOr<store::Container> Find(const Core& core, const std::string& id);

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <map>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -83,6 +85,21 @@ absl::StatusOr<cgroup::Resources> ToCgroup(const ::runtime::v1::LinuxContainerRe
     result.unified.emplace(file, value);
   }
   return result;
+}
+
+void MergeResources(const ::runtime::v1::LinuxContainerResources& from, ::runtime::v1::LinuxContainerResources& to) {
+  std::map<std::string, uint64_t> pages;
+  for (const auto& page : to.hugepage_limits()) pages[page.page_size()] = page.limit();
+  for (const auto& page : from.hugepage_limits()) pages[page.page_size()] = page.limit();
+  // Scalars of `from` that are not zero replace, maps are merged; of the repeated field, which would be appended to, what
+  // counts was taken above.
+  to.MergeFrom(from);
+  to.clear_hugepage_limits();
+  for (const auto& [size, limit] : pages) {
+    auto& page = *to.add_hugepage_limits();
+    page.set_page_size(size);
+    page.set_limit(limit);
+  }
 }
 
 absl::StatusOr<std::vector<cgroup::DeviceRule>> DeviceRules(

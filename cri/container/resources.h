@@ -14,6 +14,10 @@ namespace wherry::container {
 // field that makes no sense on any kernel.
 absl::StatusOr<cgroup::Resources> ToCgroup(const ::runtime::v1::LinuxContainerResources& resources);
 
+// An update: fields of `from` that are not zero or empty replace those of `to`; huge page limits by page size, where zero is
+// a limit, and unified files by name.
+void MergeResources(const ::runtime::v1::LinuxContainerResources& from, ::runtime::v1::LinuxContainerResources& to);
+
 // What a container may do with device nodes: the harmless ones, ptys, making nodes (but not opening them), and `devices`.
 // InvalidArgument when a host path is no device.
 absl::StatusOr<std::vector<cgroup::DeviceRule>> DeviceRules(

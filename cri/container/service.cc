@@ -29,6 +29,9 @@ absl::StatusOr<::runtime::v1::ExecSyncResponse> Service::ExecSync(const ::runtim
                                                                   absl::FunctionRef<bool()> abandoned) {
   return container::ExecSync(*core_, request, abandoned);
 }
+absl::Status Service::UpdateResources(const ::runtime::v1::UpdateContainerResourcesRequest& request) {
+  return container::UpdateResources(*core_, request);
+}
 absl::Status Service::ReopenLog(const std::string& id) { return container::ReopenLog(*core_, id); }
 
 }  // namespace wherry::container

@@ -17,6 +17,7 @@ class ContainerStatusResponse;
 class CreateContainerRequest;
 class ExecSyncRequest;
 class ExecSyncResponse;
+class UpdateContainerResourcesRequest;
 }  // namespace runtime::v1
 namespace wherry::config {
 struct Config;
@@ -80,6 +81,9 @@ class Service {
   absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(const ::runtime::v1::ExecSyncRequest& request,
                                                            absl::FunctionRef<bool()> abandoned);
   absl::Status ReopenLog(const std::string& id);
+  // Fields that are zero or empty stay as they are. All limits are set or none. FailedPrecondition unless the container is
+  // created or running, and for a memory limit below what it uses.
+  absl::Status UpdateResources(const ::runtime::v1::UpdateContainerResourcesRequest& request);
 
   // For the pod's service in this process.
   Core& core() { return *core_; }

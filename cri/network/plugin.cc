@@ -83,7 +83,7 @@ bool IsExecutable(const std::string& path) {
 
 absl::StatusOr<std::string> Plugins::Find(const std::string& type) const {
   for (const std::string& dir : bin_dirs_)
-    if (std::string path = dir + "/" + type; IsExecutable(path)) return path;
+    if (std::string path = absl::StrCat(dir, "/", type); IsExecutable(path)) return path;
   return absl::FailedPreconditionError(
       absl::StrCat("CNI plugin \"", type, "\" is in none of: ", absl::StrJoin(bin_dirs_, ", ")));
 }

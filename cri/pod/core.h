@@ -61,6 +61,7 @@ absl::Status WriteFiles(const container::Paths& paths, const store::PodRecord& p
 absl::StatusOr<std::string> Run(Core& core, const ::runtime::v1::RunPodSandboxRequest& request);
 absl::Status Stop(Core& core, const std::string& id);
 absl::Status Remove(Core& core, const std::string& id);
+absl::Status UpdateResources(Core& core, const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
 absl::Status Recover(Core& core);
 
 // The pod as others see it: CREATING ones do not exist. NotFound.

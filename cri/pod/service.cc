@@ -14,5 +14,8 @@ absl::StatusOr<std::string> Service::Run(const ::runtime::v1::RunPodSandboxReque
 }
 absl::Status Service::Stop(const std::string& id) { return pod::Stop(*core_, id); }
 absl::Status Service::Remove(const std::string& id) { return pod::Remove(*core_, id); }
+absl::Status Service::UpdateResources(const ::runtime::v1::UpdatePodSandboxResourcesRequest& request) {
+  return pod::UpdateResources(*core_, request);
+}
 
 }  // namespace wherry::pod

@@ -13,6 +13,7 @@ class PodSandbox;
 class PodSandboxFilter;
 class PodSandboxStatusResponse;
 class RunPodSandboxRequest;
+class UpdatePodSandboxResourcesRequest;
 }  // namespace runtime::v1
 namespace wherry::network {
 class Network;
@@ -45,6 +46,8 @@ class Service {
   absl::Status Stop(const std::string& id);
   // Stops it first if need be and removes everything, with its containers. OK when unknown.
   absl::Status Remove(const std::string& id);
+  // Remembers what the kubelet is about to set in the pod's cgroup. InvalidArgument, NotFound.
+  absl::Status UpdateResources(const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
   absl::StatusOr<::runtime::v1::PodSandboxStatusResponse> Status(const std::string& id, bool verbose) const;
   std::vector<::runtime::v1::PodSandbox> List(const ::runtime::v1::PodSandboxFilter& filter) const;
 

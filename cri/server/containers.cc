@@ -55,4 +55,11 @@ grpc::Status RuntimeService::ListContainers(grpc::ServerContext*, const cri::Lis
   });
 }
 
+grpc::Status RuntimeService::UpdateContainerResources(grpc::ServerContext*,
+                                                      const cri::UpdateContainerResourcesRequest* request,
+                                                      cri::UpdateContainerResourcesResponse*) {
+  return edge_.Serve({"UpdateContainerResources", Kind::kChange, request->container_id()},
+                     [&] { return backends_.containers.UpdateResources(*request); });
+}
+
 }  // namespace wherry::server

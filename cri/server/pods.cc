@@ -50,4 +50,11 @@ grpc::Status RuntimeService::ListPodSandbox(grpc::ServerContext*, const cri::Lis
   });
 }
 
+grpc::Status RuntimeService::UpdatePodSandboxResources(grpc::ServerContext*,
+                                                       const cri::UpdatePodSandboxResourcesRequest* request,
+                                                       cri::UpdatePodSandboxResourcesResponse*) {
+  return edge_.Serve({"UpdatePodSandboxResources", Kind::kChange, request->pod_sandbox_id()},
+                     [&] { return backends_.pods.UpdateResources(*request); });
+}
+
 }  // namespace wherry::server

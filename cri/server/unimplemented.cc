@@ -21,8 +21,6 @@ absl::Status Lacking(absl::string_view rpc) {
     return edge_.Serve({#NAME, Kind::kRead, ""}, [] { return Lacking(#NAME); });                                 \
   }
 
-WHERRY_LACKS(UpdateContainerResources)
-WHERRY_LACKS(UpdatePodSandboxResources)
 WHERRY_LACKS(Exec)
 WHERRY_LACKS(Attach)
 WHERRY_LACKS(PortForward)

@@ -309,6 +309,7 @@ TEST_F(PullTest, TwoPullsOfOneImageShareTheWork) {
   });
   std::atomic<int> asking{0}, good{0};
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int i = 0; i < 3; ++i)
     threads.emplace_back([&] {
       auto image = store_->Pull(server.host() + "/a:1", {}, [&, first = true]() mutable {
