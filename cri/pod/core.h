@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "cri/container/core.h"
 #include "cri/network/network.h"
+#include "cri/pod/life_events.h"
 #include "cri/pod/service.h"
 
 // What the verbs share, and the verbs. A sandbox's states, as records.proto has them:
@@ -26,10 +27,17 @@ namespace wherry::pod {
 
 struct Core final : container::Inbox::Receiver {
   Core(network::Network& cni, container::Core& container_core)
-      : network(cni), containers(container_core), store(container_core.store), paths(container_core.paths) {}
+      : network(cni),
+        containers(container_core),
+        store(container_core.store),
+        paths(container_core.paths),
+        life_events(container_core) {
+    store.Observe([this](const store::Changed& change) { life_events.Heard(change); });
+  }
   ~Core() override {
     if (finisher.joinable()) finisher.join();
     containers.inbox.Close();
+    store.Observe(nullptr);
   }
 
   // Events of the shims; events.cc.
@@ -42,6 +50,7 @@ struct Core final : container::Inbox::Receiver {
   store::Store& store;
   const container::Paths& paths;
   container::Joins<absl::StatusOr<std::string>> runs;
+  LifeEvents life_events;
   std::thread finisher;  // finishes what a crash interrupted, while requests are served
 };
 

@@ -6,9 +6,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "cri/container/service.h"
 
 namespace runtime::v1 {
+class ContainerEventResponse;
 class PodSandbox;
 class PodSandboxFilter;
 class PodSandboxStatusResponse;
@@ -25,6 +27,16 @@ class Network;
 namespace wherry::pod {
 
 struct Core;
+
+// The events of one client of GetContainerEvents.
+class Subscription {
+ public:
+  using Event = std::shared_ptr<const ::runtime::v1::ContainerEventResponse>;
+  virtual ~Subscription() = default;
+  // The next event; null when there was none within `timeout`. ResourceExhausted when the client fell behind too far,
+  // Unavailable when the daemon stops: the stream is at its end.
+  virtual absl::StatusOr<Event> Next(absl::Duration timeout) = 0;
+};
 
 class Service {
  public:
@@ -50,6 +62,10 @@ class Service {
   absl::Status UpdateResources(const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
   absl::StatusOr<::runtime::v1::PodSandboxStatusResponse> Status(const std::string& id, bool verbose) const;
   std::vector<::runtime::v1::PodSandbox> List(const ::runtime::v1::PodSandboxFilter& filter) const;
+  // All events of pods and containers from now on; nothing that is already over is replayed.
+  absl::StatusOr<std::unique_ptr<Subscription>> Subscribe();
+  // Ends all subscriptions: the daemon stops.
+  void EndSubscriptions();
 
  private:
   std::unique_ptr<Core> core_;

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "cri/container/view.h"
 #include "cri/pod/core.h"
+#include "cri/pod/view.h"
 
 namespace wherry::pod {
 namespace {
@@ -46,15 +47,20 @@ bool Selected(const store::PodRecord& pod, const cri::PodSandboxFilter& filter) 
 
 }  // namespace
 
+cri::PodSandboxStatus StatusOf(const store::PodRecord& pod) {
+  cri::PodSandboxStatus status;
+  FillCommon(pod, status);
+  *status.mutable_linux()->mutable_namespaces()->mutable_options() = NamespacesOf(pod.config());
+  cri::PodSandboxNetworkStatus& net = *status.mutable_network();
+  for (int i = 0; i < pod.ips_size(); ++i)
+    i == 0 ? net.set_ip(pod.ips(i)) : net.add_additional_ips()->set_ip(pod.ips(i));
+  return status;
+}
+
 absl::StatusOr<cri::PodSandboxStatusResponse> Service::Status(const std::string& id, bool verbose) const {
   ASSIGN_OR_RETURN(store::Pod pod, Find(*core_, id));
   cri::PodSandboxStatusResponse out;
-  cri::PodSandboxStatus& status = *out.mutable_status();
-  FillCommon(*pod, status);
-  *status.mutable_linux()->mutable_namespaces()->mutable_options() = NamespacesOf(pod->config());
-  cri::PodSandboxNetworkStatus& net = *status.mutable_network();
-  for (int i = 0; i < pod->ips_size(); ++i)
-    i == 0 ? net.set_ip(pod->ips(i)) : net.add_additional_ips()->set_ip(pod->ips(i));
+  *out.mutable_status() = StatusOf(*pod);
   for (cri::ContainerStatus& c : container::StatusesOf(core_->containers, pod->id()))
     *out.add_containers_statuses() = std::move(c);
   out.set_timestamp(absl::GetCurrentTimeNanos());

@@ -145,6 +145,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::Config& conf
   return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
 }
 
-bool Daemon::Stop() { return parts_->listener->Drain(absl::Seconds(2)); }
+bool Daemon::Stop() {
+  parts_->pods->EndSubscriptions();
+  return parts_->listener->Drain(absl::Seconds(2));
+}
 
 }  // namespace wherry::server

@@ -28,6 +28,5 @@ WHERRY_LACKS(CheckpointContainer)
 WHERRY_LACKS(ListMetricDescriptors)
 WHERRY_LACKS(ListPodSandboxMetrics)
 WHERRY_LACKS_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest, StreamPodSandboxMetricsResponse)
-WHERRY_LACKS_STREAM(GetContainerEvents, GetEventsRequest, ContainerEventResponse)
 
 }  // namespace wherry::server

@@ -23,17 +23,21 @@ class Index {
   // `kind` is what error texts call a record: "pod", "container".
   explicit Index(const char* kind) : kind_(kind) {}
 
-  void Put(Pointer record) {
-    Erase(record->id());
+  // Returns what it replaces; null when there was none.
+  Pointer Put(Pointer record) {
+    Pointer before = Erase(record->id());
     by_age_[{record->created_at_ns(), record->id()}] = record;
     by_id_[record->id()] = std::move(record);
+    return before;
   }
 
-  void Erase(const std::string& id) {
+  Pointer Erase(const std::string& id) {
     auto found = by_id_.find(id);
-    if (found == by_id_.end()) return;
-    by_age_.erase({found->second->created_at_ns(), id});
+    if (found == by_id_.end()) return nullptr;
+    Pointer before = std::move(found->second);
+    by_age_.erase({before->created_at_ns(), id});
     by_id_.erase(found);
+    return before;
   }
 
   // By id or by a prefix that only one id has.

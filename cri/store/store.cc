@@ -52,6 +52,13 @@ class SqliteStore final : public Store {
     return Submit(write);
   }
 
+  void Observe(std::function<void(const Changed&)> observer) override {
+    absl::MutexLock lock(&queue_);
+    auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_) { return !busy_; };
+    queue_.Await(absl::Condition(&idle));
+    observer_ = std::move(observer);
+  }
+
   absl::StatusOr<Pod> FindPod(const std::string& id) const override {
     absl::ReaderMutexLock lock(&published_);
     return pods_.Find(id);
@@ -113,21 +120,30 @@ class SqliteStore final : public Store {
     changes.reserve(batch.size());
     for (const Write* write : batch) changes.push_back(&write->change);
     RETURN_IF_ERROR(database_->Commit(changes));
-    absl::MutexLock lock(&published_);
-    for (Write* write : batch) {
-      if (write->pod)
-        pods_.Put(std::move(write->pod));
-      else if (write->container)
-        containers_.Put(std::move(write->container));
-      else if (write->change.kind == Kind::kPod)
-        pods_.Erase(write->change.id);
-      else
-        containers_.Erase(write->change.id);
-    }
+    const std::vector<Changed> changed = Publish(batch);
+    for (const Changed& change : changed)
+      if (observer_) observer_(change);
     return absl::OkStatus();
   }
 
-  const std::unique_ptr<Database> database_;  // whoever has set busy_ may use it
+  std::vector<Changed> Publish(const std::vector<Write*>& batch) ABSL_LOCKS_EXCLUDED(published_) {
+    std::vector<Changed> changed(batch.size());
+    absl::MutexLock lock(&published_);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      Write& write = *batch[i];
+      changed[i].pod_after = write.pod;
+      changed[i].container_after = write.container;
+      if (write.change.kind == Kind::kPod)
+        changed[i].pod_before = write.pod ? pods_.Put(std::move(write.pod)) : pods_.Erase(write.change.id);
+      else
+        changed[i].container_before =
+            write.container ? containers_.Put(std::move(write.container)) : containers_.Erase(write.change.id);
+    }
+    return changed;
+  }
+
+  const std::unique_ptr<Database> database_;      // whoever has set busy_ may use it
+  std::function<void(const Changed&)> observer_;  // the same
   absl::Mutex queue_;
   bool busy_ ABSL_GUARDED_BY(queue_) = false;
   std::vector<Write*> waiting_ ABSL_GUARDED_BY(queue_);

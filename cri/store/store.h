@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,12 @@ namespace wherry::store {
 using Pod = std::shared_ptr<const PodRecord>;
 using Container = std::shared_ptr<const ContainerRecord>;
 
+// What a committed write did; null where there was, or is, no record.
+struct Changed {
+  Pod pod_before, pod_after;
+  Container container_before, container_after;
+};
+
 class Store {
  public:
   // Opens or makes the database file (0600); a newer schema than this program knows is FailedPrecondition.
@@ -26,6 +33,10 @@ class Store {
   virtual absl::Status Put(ContainerRecord record) = 0;
   virtual absl::Status DeletePod(const std::string& id) = 0;
   virtual absl::Status DeleteContainer(const std::string& id) = 0;
+
+  // `observer` hears of every write once readers see it, in the order of commits; no other commits until it returns, and
+  // it must not write. Replaces the observer before; when this returns, that one is not called any more.
+  virtual void Observe(std::function<void(const Changed&)> observer) = 0;
 
   // By id or unambiguous id prefix (≥ 1 digit); NotFound, or InvalidArgument when several match.
   virtual absl::StatusOr<Pod> FindPod(const std::string& id) const = 0;
