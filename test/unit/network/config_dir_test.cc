@@ -34,6 +34,13 @@ TEST_F(ConfigDirTest, TheFirstInLexicalOrderOfAllThreeKindsCounts) {
   EXPECT_EQ(Name(), "a");
 }
 
+TEST_F(ConfigDirTest, TheConflistForNodesWithoutANetworkOfTheirOwnIsValid) {
+  auto loaded = ConfigDir(WHERRY_MANIFESTS).Current();
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ((*loaded)->list.name, "wherry");
+  EXPECT_FALSE((*loaded)->single);
+}
+
 TEST_F(ConfigDirTest, BrokenFilesArePassedOver) {
   Write("net.d/10-half.conflist", R"({"cniVersion":"1.0.0","na)");
   std::filesystem::create_directory(dir_ + "/net.d/11-directory.conf");
