@@ -19,7 +19,7 @@ using wherry::plugins::Call;
 using wherry::plugins::Plugin;
 
 constexpr const Plugin* kPlugins[] = {&wherry::plugins::kBridge, &wherry::plugins::kHostLocal,
-                                      &wherry::plugins::kLoopback};
+                                      &wherry::plugins::kLoopback, &wherry::plugins::kPortmap};
 
 absl::StatusOr<const Plugin*> PluginOf(absl::string_view program) {
   const absl::string_view name = program.substr(program.rfind('/') + 1);

@@ -2,6 +2,9 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "cni/netlink/attributes.h"
@@ -62,6 +65,26 @@ void PutNewRoute(Batch& batch, int index, const cni::Route& route) {
     mnl_attr_put_u32(message, RTA_TABLE, *route.table);
   }
   PutMetrics(message, route);
+}
+
+absl::StatusOr<std::string> LinkTo(Socket& socket, const cni::IpAddress& address) {
+  Batch batch;
+  const std::string what = absl::StrCat("find the route to ", address.ToString());
+  nlmsghdr* message = batch.Begin(RTM_GETROUTE, 0, what);
+  auto* header = static_cast<rtmsg*>(batch.PutHeader(sizeof(rtmsg)));
+  header->rtm_family = static_cast<uint8_t>(address.family());
+  header->rtm_dst_len = static_cast<uint8_t>(8 * address.size());
+  mnl_attr_put(message, RTA_DST, address.size(), address.data());
+  uint32_t index = 0;
+  RETURN_IF_ERROR(socket.Exchange(batch, [&](size_t, const nlmsghdr* reply) {
+    if (reply->nlmsg_type != RTM_NEWROUTE) return;
+    ForEachAttribute(reply, sizeof(rtmsg), [&](const nlattr* attribute) {
+      if (mnl_attr_get_type(attribute) == RTA_OIF) index = mnl_attr_get_u32(attribute);
+    });
+  }));
+  std::array<char, IF_NAMESIZE> name{};
+  if (if_indextoname(index, name.data()) == nullptr) return sys::Errno(what);
+  return std::string(name.data());
 }
 
 absl::StatusOr<std::vector<cni::Route>> GetRoutes(Socket& socket) {

@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kMaxMessage = 4096;  // far above what any rule of ours takes
 constexpr uint32_t kFirstSequence = 1;
+constexpr size_t kOrdinaryBatch = 100 << 10;  // goes through a socket as it comes
+constexpr int kListAttempts = 100;            // each change by others costs one, and those end too
 
 int TakeComment(const nftnl_udata* field, void* out) {
   if (nftnl_udata_type(field) == NFTNL_UDATA_RULE_COMMENT && nftnl_udata_len(field) > 0)
@@ -52,9 +54,8 @@ absl::StatusOr<Netfilter> Netfilter::Open() {
   return out;
 }
 
-absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table) {
+absl::Status Netfilter::Dump(const std::string& table, std::vector<Rule>* out) {
   alignas(nlmsghdr) std::array<char, 32 << 10> buffer;
-  std::vector<Rule> out;
   std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> filter(nftnl_rule_alloc(), nftnl_rule_free);
   if (!filter) return absl::ResourceExhaustedError("nftnl_rule_alloc");
   nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, kFirstSequence);
@@ -65,11 +66,23 @@ absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table)
   while (more > MNL_CB_STOP) {
     const ssize_t bytes = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
     if (bytes < 0) return sys::Errno("list nftables rules");
-    more = mnl_cb_run(buffer.data(), static_cast<size_t>(bytes), kFirstSequence, 0, TakeRule, &out);
+    more = mnl_cb_run(buffer.data(), static_cast<size_t>(bytes), kFirstSequence, 0, TakeRule, out);
   }
-  if (more < 0 && errno == ENOENT) return std::vector<Rule>();
-  if (more < 0) return sys::Errno("list nftables rules");
-  return out;
+  if (more < 0 && errno != ENOENT) return sys::Errno("list nftables rules");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table) {
+  absl::Status status;
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
+    std::vector<Rule> out;
+    status = Dump(table, &out);
+    if (status.ok()) return out;
+    if (!sys::IsErrno(status, EINTR)) return status;
+    // The rest of the broken list would come before the next one, so that one gets a socket of its own.
+    ASSIGN_OR_RETURN(*this, Open());
+  }
+  return status;
 }
 
 Transaction::Transaction(std::string table) : table_(std::move(table)), buffer_(2 * kMaxMessage) {
@@ -89,10 +102,16 @@ void Transaction::EnsureTable() {
   nftnl_table_nlmsg_build_payload(Begin(NFT_MSG_NEWTABLE, NLM_F_CREATE), table.get());
 }
 
-void Transaction::EnsureChain(nftnl_chain* chain) {
-  std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> owned(chain, nftnl_chain_free);
-  nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, table_.c_str());
-  nftnl_chain_nlmsg_build_payload(Begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE), chain);
+void Transaction::EnsureChain(const char* name, std::optional<Hook> hook) {
+  std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> chain(nftnl_chain_alloc(), nftnl_chain_free);
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table_.c_str());
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name);
+  if (hook) {
+    nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TYPE, hook->type);
+    nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_HOOKNUM, hook->number);
+    nftnl_chain_set_s32(chain.get(), NFTNL_CHAIN_PRIO, hook->priority);
+  }
+  nftnl_chain_nlmsg_build_payload(Begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE), chain.get());
 }
 
 void Transaction::FlushChain(const std::string& chain) { DeleteRule({chain, "", 0}); }
@@ -118,6 +137,8 @@ absl::Status Transaction::Commit(Netfilter& netfilter) {
   const size_t end = last_ + MNL_ALIGN(last->nlmsg_len);
   const nlmsghdr* closing = nftnl_batch_end(buffer_.data() + end, kFirstSequence + count_);
   mnl_socket* socket = netfilter.socket_.get();
+  if (const int room = static_cast<int>(2 * buffer_.size()); buffer_.size() > kOrdinaryBatch)
+    setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
   if (mnl_socket_sendto(socket, buffer_.data(), end + closing->nlmsg_len) < 0) return sys::Errno("change nftables");
   alignas(nlmsghdr) std::array<char, 8192> answers;
   // A failure comes with the number of its message, or that of the batch's beginning (0), and then ends the reading.

@@ -2,13 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 
 struct mnl_socket;
-struct nftnl_chain;
 struct nftnl_rule;
 struct nlmsghdr;
 
@@ -21,11 +21,19 @@ struct Rule {
   uint64_t handle = 0;
 };
 
+// Where a base chain sits in the way of packets.
+struct Hook {
+  const char* type;  // "nat", "filter"
+  uint32_t number;   // NF_INET_*
+  int32_t priority;
+};
+
 class Netfilter {
  public:
   // A socket in the calling thread's network namespace.
   static absl::StatusOr<Netfilter> Open();
-  // The rules of an inet table; none when there is no such table.
+  // The rules of an inet table; none when there is no such table. Others may change rules meanwhile: the kernel then breaks
+  // the list off, and it is read again.
   absl::StatusOr<std::vector<Rule>> ListRules(const std::string& table);
 
  private:
@@ -34,15 +42,16 @@ class Netfilter {
     void operator()(mnl_socket* socket) const;
   };
   explicit Netfilter(mnl_socket* socket) : socket_(socket) {}
+  absl::Status Dump(const std::string& table, std::vector<Rule>* out);
   std::unique_ptr<mnl_socket, Closer> socket_;
 };
 
-// Changes of one inet table, in order. Builders take over what they are given.
+// Changes of one inet table, in order. AddRule takes over the rule.
 class Transaction {
  public:
   explicit Transaction(std::string table);
   void EnsureTable();
-  void EnsureChain(nftnl_chain* chain);
+  void EnsureChain(const char* name, std::optional<Hook> hook = std::nullopt);
   void FlushChain(const std::string& chain);
   void AddRule(nftnl_rule* rule);
   void DeleteRule(const Rule& rule);

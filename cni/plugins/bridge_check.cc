@@ -13,6 +13,7 @@
 #include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/namespace.h"
+#include "cni/plugins/previous.h"
 #include "runtime/sys/status.h"
 
 // CHECK of the bridge plugin: everything that ADD reported must still be so. What a later plugin of the chain may have added
@@ -25,14 +26,6 @@ using netlink::Socket;
 
 absl::Status Wrong(absl::string_view text) {
   return cni::MakeError(cni::ErrorCode::kInternal, absl::StrCat("check: ", text));
-}
-
-absl::StatusOr<cni::Result> PreviousResult(const Call& call) {
-  auto found = call.document.find("prevResult");
-  if (found == call.document.end())
-    return cni::MakeError(cni::ErrorCode::kInvalidConfig, "prevResult: missing, and CHECK needs it");
-  ASSIGN_OR_RETURN_CTX(cni::Result out, cni::ReadResult(*found, call.version), "prevResult");
-  return out;
 }
 
 const cni::Interface* Find(const cni::Result& result, const std::string& name, const std::string& sandbox) {

@@ -56,7 +56,7 @@ TEST_F(MasqueradeTest, RulesComeAndGoWithTheContainer) {
   check["prevResult"] = a.json();
   EXPECT_TRUE(Call("bridge", "CHECK", "a", check).ok());
   ASSERT_TRUE(nft::DeleteMasquerade("pods", {"a", "eth0"}).ok());
-  EXPECT_NE(Call("bridge", "CHECK", "a", check).output.find("masquerading"), std::string::npos);
+  EXPECT_NE(Call("bridge", "CHECK", "a", check).output.find("rules for container a"), std::string::npos);
   EXPECT_EQ(Rules(), 2U);
   EXPECT_TRUE(Del("a", conf).ok());
   EXPECT_EQ(Rules(), 2U);

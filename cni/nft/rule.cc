@@ -1,0 +1,156 @@
+#include "cni/nft/rule.h"
+
+#include <arpa/inet.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
+#include <net/if_arp.h>
+
+#include <array>
+#include <memory>
+
+namespace wherry::nft {
+namespace {
+
+constexpr uint32_t kDestinationPortOffset = 2;  // the same for TCP, UDP and SCTP
+
+nftnl_expr* Append(nftnl_rule* rule, const char* name) {
+  nftnl_expr* expression = nftnl_expr_alloc(name);
+  nftnl_rule_add_expr(rule, expression);
+  return expression;
+}
+
+void Compare(nftnl_rule* rule, uint32_t operation, const void* data, size_t size) {
+  nftnl_expr* compare = Append(rule, "cmp");
+  nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(compare, NFTNL_EXPR_CMP_OP, operation);
+  nftnl_expr_set(compare, NFTNL_EXPR_CMP_DATA, data, static_cast<uint32_t>(size));
+}
+
+void LoadMeta(nftnl_rule* rule, uint32_t key) {
+  nftnl_expr* meta = Append(rule, "meta");
+  nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, key);
+  nftnl_expr_set_u32(meta, NFTNL_EXPR_META_DREG, NFT_REG_1);
+}
+
+void LoadPayload(nftnl_rule* rule, uint32_t base, uint32_t offset, uint32_t size) {
+  nftnl_expr* payload = Append(rule, "payload");
+  nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_BASE, base);
+  nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+  nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, size);
+  nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+}
+
+void AndMask(nftnl_rule* rule, const void* mask, uint32_t size) {
+  const std::array<uint8_t, 16> zeros{};
+  nftnl_expr* bits = Append(rule, "bitwise");
+  nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+  nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_LEN, size);
+  nftnl_expr_set(bits, NFTNL_EXPR_BITWISE_MASK, mask, size);
+  nftnl_expr_set(bits, NFTNL_EXPR_BITWISE_XOR, zeros.data(), size);
+}
+
+void Immediate(nftnl_rule* rule, uint32_t reg, const void* data, size_t size) {
+  nftnl_expr* immediate = Append(rule, "immediate");
+  nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_DREG, reg);
+  nftnl_expr_set(immediate, NFTNL_EXPR_IMM_DATA, data, static_cast<uint32_t>(size));
+}
+
+void Verdict(nftnl_rule* rule, int verdict, const char* chain = nullptr) {
+  nftnl_expr* immediate = Append(rule, "immediate");
+  nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+  nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_VERDICT, static_cast<uint32_t>(verdict));
+  if (chain != nullptr) nftnl_expr_set_str(immediate, NFTNL_EXPR_IMM_CHAIN, chain);
+}
+
+}  // namespace
+
+nftnl_rule* NewRule(const char* chain) {
+  nftnl_rule* rule = nftnl_rule_alloc();
+  nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain);
+  nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+  return rule;
+}
+
+void SetComment(nftnl_rule* rule, const std::string& comment) {
+  std::unique_ptr<nftnl_udata_buf, decltype(&nftnl_udata_buf_free)> data(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN),
+                                                                         nftnl_udata_buf_free);
+  nftnl_udata_put_strz(data.get(), NFTNL_UDATA_RULE_COMMENT, comment.c_str());
+  nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
+}
+
+void MatchFamily(nftnl_rule* rule, bool v4) {
+  const uint8_t family = v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+  LoadMeta(rule, NFT_META_NFPROTO);
+  Compare(rule, NFT_CMP_EQ, &family, sizeof(family));
+}
+
+void MatchAddress(nftnl_rule* rule, Field field, const cni::IpAddress& network, unsigned length, bool equal) {
+  const auto size = static_cast<uint32_t>(network.size());
+  const uint32_t source = network.is_v4() ? 12 : 8;  // offsets in struct iphdr and struct ipv6hdr
+  LoadPayload(rule, NFT_PAYLOAD_NETWORK_HEADER, field == Field::kSource ? source : source + size, size);
+  if (length < 8 * size) {
+    const std::array<uint8_t, 16> ones{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    // FromBytes would take ones behind zeros for a mapped address; all ones it leaves alone.
+    const cni::IpAddress mask = cni::IpAddress::FromBytes(ones.data(), size).Mask(length);
+    AndMask(rule, mask.data(), size);
+  }
+  Compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, network.Mask(length).data(), size);
+}
+
+void MatchDestinationPort(nftnl_rule* rule, uint8_t protocol, uint16_t port) {
+  const uint16_t wire = htons(port);
+  LoadMeta(rule, NFT_META_L4PROTO);
+  Compare(rule, NFT_CMP_EQ, &protocol, sizeof(protocol));
+  LoadPayload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPortOffset, sizeof(wire));
+  Compare(rule, NFT_CMP_EQ, &wire, sizeof(wire));
+}
+
+void MatchLocalDestination(nftnl_rule* rule) {
+  const uint32_t local = RTN_LOCAL;
+  nftnl_expr* fib = Append(rule, "fib");
+  nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+  nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+  nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+  Compare(rule, NFT_CMP_EQ, &local, sizeof(local));
+}
+
+void MatchTranslatedDestination(nftnl_rule* rule) {
+  const uint32_t translated = IPS_DST_NAT, none = 0;
+  nftnl_expr* ct = Append(rule, "ct");
+  nftnl_expr_set_u32(ct, NFTNL_EXPR_CT_KEY, NFT_CT_STATUS);
+  nftnl_expr_set_u32(ct, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+  AndMask(rule, &translated, sizeof(translated));
+  Compare(rule, NFT_CMP_NEQ, &none, sizeof(none));
+}
+
+void MatchNotLoopbackInterface(nftnl_rule* rule) {
+  const uint16_t loopback = ARPHRD_LOOPBACK;
+  LoadMeta(rule, NFT_META_IIFTYPE);
+  Compare(rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
+}
+
+void Accept(nftnl_rule* rule) { Verdict(rule, NF_ACCEPT); }
+void Drop(nftnl_rule* rule) { Verdict(rule, NF_DROP); }
+void Return(nftnl_rule* rule) { Verdict(rule, NFT_RETURN); }
+void Goto(nftnl_rule* rule, const char* chain) { Verdict(rule, NFT_GOTO, chain); }
+void Jump(nftnl_rule* rule, const char* chain) { Verdict(rule, NFT_JUMP, chain); }
+void Masquerade(nftnl_rule* rule) { Append(rule, "masq"); }
+
+void TranslateDestination(nftnl_rule* rule, const cni::IpAddress& address, uint16_t port) {
+  const uint16_t wire = htons(port);
+  Immediate(rule, NFT_REG_1, address.data(), address.size());
+  Immediate(rule, NFT_REG_2, &wire, sizeof(wire));
+  nftnl_expr* nat = Append(rule, "nat");
+  nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+  nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_FAMILY, address.is_v4() ? NFPROTO_IPV4 : NFPROTO_IPV6);
+  nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
+  nftnl_expr_set_u32(nat, NFTNL_EXPR_NAT_REG_PROTO_MIN, NFT_REG_2);
+}
+
+}  // namespace wherry::nft
