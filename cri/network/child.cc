@@ -54,6 +54,7 @@ absl::StatusOr<sys::UniqueFd> InputFile(const std::string& text) {
 // The error number, or 0.
 int Spawn(const std::string& program, const std::vector<std::string>& environment, const int (&stdio)[3], pid_t* pid) {
   std::vector<char*> env;
+  env.reserve(environment.size() + 1);
   for (const std::string& e : environment) env.push_back(const_cast<char*>(e.c_str()));
   env.push_back(nullptr);
   char* argv[] = {const_cast<char*>(program.c_str()), nullptr};

@@ -42,7 +42,7 @@ Listing List(const std::string& path) {
 absl::StatusOr<std::shared_ptr<const Loaded>> ReadFirst(const std::string& path, Listing& listing) {
   std::string complaints;
   for (const auto& [name, stamp] : listing.files) {
-    auto text = sys::ReadFileAt(AT_FDCWD, path + "/" + name);
+    auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(path, "/", name));
     absl::Status status = text.status();
     if (text.ok()) {
       auto loaded = ParseConfig(*text, !absl::EndsWith(name, ".conflist"));
