@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "api/cni/error.h"
 #include "runtime/sys/status.h"
