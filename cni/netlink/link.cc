@@ -58,6 +58,9 @@ void ParseAttribute(const nlattr* attribute, Link* link) {
     case IFLA_IFNAME:
       link->name = mnl_attr_get_str(attribute);
       break;
+    case IFLA_IFALIAS:
+      link->alias = mnl_attr_get_str(attribute);
+      break;
     case IFLA_ADDRESS: {
       MacAddress mac{};
       if (mnl_attr_get_payload_len(attribute) != mac.size()) break;
@@ -118,6 +121,47 @@ absl::StatusOr<Link> GetLink(Socket& socket, absl::string_view name) {
   Link link;
   RETURN_IF_ERROR(socket.Exchange(batch, [&](size_t, const nlmsghdr* message) { link = ParseLink(message); }));
   return link;
+}
+
+absl::StatusOr<Link> GetLink(Socket& socket, int index) {
+  Batch batch;
+  nlmsghdr* message = batch.Begin(RTM_GETLINK, 0, absl::StrCat("get link ", index));
+  PutIfInfo(batch, index);
+  mnl_attr_put_u32(message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  Link link;
+  RETURN_IF_ERROR(socket.Exchange(batch, [&](size_t, const nlmsghdr* reply) { link = ParseLink(reply); }));
+  return link;
+}
+
+absl::StatusOr<std::vector<Link>> ListLinks(Socket& socket) {
+  Batch batch;
+  nlmsghdr* message = batch.Begin(RTM_GETLINK, NLM_F_DUMP, "list links");
+  PutIfInfo(batch);
+  mnl_attr_put_u32(message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  std::vector<Link> out;
+  RETURN_IF_ERROR(socket.Exchange(batch, [&](size_t, const nlmsghdr* reply) {
+    if (reply->nlmsg_type == RTM_NEWLINK) out.push_back(ParseLink(reply));
+  }));
+  return out;
+}
+
+void PutNewIfb(Batch& batch, const std::string& name, uint32_t mtu) {
+  nlmsghdr* message = batch.Begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, absl::StrCat("new ifb ", name));
+  ifinfomsg* info = PutIfInfo(batch);
+  info->ifi_flags = IFF_UP;
+  info->ifi_change = IFF_UP;
+  PutName(message, name);
+  if (mtu != 0) mnl_attr_put_u32(message, IFLA_MTU, mtu);
+  nlattr* linkinfo = mnl_attr_nest_start(message, IFLA_LINKINFO);
+  mnl_attr_put_str(message, IFLA_INFO_KIND, "ifb");
+  mnl_attr_nest_end(message, linkinfo);
+}
+
+void PutLinkAlias(Batch& batch, const std::string& name, const std::string& alias) {
+  nlmsghdr* message = batch.Begin(RTM_NEWLINK, 0, absl::StrCat("set alias of link ", name));
+  PutIfInfo(batch);
+  PutName(message, name);
+  mnl_attr_put_strz(message, IFLA_IFALIAS, alias.c_str());
 }
 
 void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, uint32_t mtu) {

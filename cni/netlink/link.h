@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -18,7 +19,8 @@ namespace wherry::netlink {
 struct Link {
   int index = 0;
   std::string name, kind, mac;  // kind: "bridge", "veth"; mac as text
-  uint32_t flags = 0;           // IFF_*
+  std::string alias;
+  uint32_t flags = 0;  // IFF_*
   uint32_t mtu = 0;
   uint8_t operstate = 0;  // IF_OPER_*
   int master = 0;         // index of the bridge this is a port of
@@ -35,6 +37,14 @@ Link ParseLink(const nlmsghdr* message);
 void PutGetLink(Batch& batch, absl::string_view name);
 // NotFound (ENODEV) when there is none.
 absl::StatusOr<Link> GetLink(Socket& socket, absl::string_view name);
+
+absl::StatusOr<Link> GetLink(Socket& socket, int index);
+absl::StatusOr<std::vector<Link>> ListLinks(Socket& socket);
+
+// An ifb, up.
+void PutNewIfb(Batch& batch, const std::string& name, uint32_t mtu);
+// Free text beside the name. The kernel does not take it at a link's creation.
+void PutLinkAlias(Batch& batch, const std::string& name, const std::string& alias);
 
 // A bridge, up. `mtu` 0: the kernel's default. Fails with EEXIST when the name is taken.
 void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, uint32_t mtu);

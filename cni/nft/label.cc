@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kHashDigits = 16;
 constexpr size_t kMaxComment = 128;
 
+}  // namespace
+
 std::string Hash(const std::string& text) {
   std::array<unsigned char, SHA512_DIGEST_LENGTH> digest{};
   SHA512_CTX context;
@@ -24,8 +26,6 @@ std::string Hash(const std::string& text) {
   SHA512_Final(digest.data(), &context);
   return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), kHashDigits / 2));
 }
-
-}  // namespace
 
 std::string NetworkLabel(absl::string_view network) { return absl::StrCat(Hash(std::string(network)), "-"); }
 

@@ -9,7 +9,9 @@
 // (1.6 and later), so that either deletes the other's rules: hashes to find a rule by, then words for people.
 namespace wherry::nft {
 
-// "HASH(network)-": begins the comments of all rules of a network. 16 hex digits of SHA-512.
+// The first 16 hex digits of the SHA-512 of `text`.
+std::string Hash(const std::string& text);
+// "HASH(network)-": begins the comments of all rules of a network.
 std::string NetworkLabel(absl::string_view network);
 // "HASH(network)-HASH(ifname:container)": begins the comments of the rules of one attachment.
 std::string AttachmentLabel(absl::string_view network, const cni::Attachment& attachment);

@@ -8,9 +8,11 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include "cni/nft/table.h"
 #include "cri/network/network.h"
 #include "runtime/sys/unique_fd.h"
 
@@ -66,6 +68,21 @@ class RealPluginsTest : public testing::Test {
         out.push_back(name);
     return out;
   }
+  // Rules of portmap that belong to somebody.
+  static size_t Rules() {
+    auto netfilter = nft::Netfilter::Open();
+    auto rules = netfilter->ListRules("wherry_portmap");
+    EXPECT_TRUE(rules.ok()) << rules.status();
+    return static_cast<size_t>(
+        std::count_if(rules->begin(), rules->end(), [](const nft::Rule& rule) { return !rule.comment.empty(); }));
+  }
+  static size_t Interfaces(const std::string& prefix) {
+    size_t count = 0;
+    std::unique_ptr<struct if_nameindex, decltype(&if_freenameindex)> all(if_nameindex(), if_freenameindex);
+    for (const auto* one = all.get(); one->if_index != 0; ++one)
+      count += std::string(one->if_name).rfind(prefix, 0) == 0 ? 1 : 0;
+    return count;
+  }
 
   sys::UniqueFd home_;
   std::unique_ptr<Network> network_;
@@ -89,6 +106,24 @@ TEST_F(RealPluginsTest, AddressesAreReleasedWhenTheNamespaceIsGone) {
   ASSERT_EQ(umount2(pod_.netns_path.c_str(), MNT_DETACH), 0);  // a plain file is left, as after a reboot
   absl::Status removed = network_->Remove(pod_);
   EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_THAT(Leases(), IsEmpty());
+}
+
+// What the kubelet asks for in a pod's sandbox configuration and annotations reaches the plugins that declare it.
+TEST_F(RealPluginsTest, PortsAndBandwidthOfThePod) {
+  std::ofstream("/mnt/net.d/05-full.conflist") << R"({"cniVersion":"1.0.0","name":"pods","plugins":[{
+    "type":"bridge","bridge":"wnet0","isGateway":true,"ipam":{"type":"host-local","dataDir":"/mnt/ipam",
+    "ranges":[[{"subnet":"10.77.0.0/24"}]]}}, {"type":"portmap","capabilities":{"portMappings":true}},
+    {"type":"bandwidth","capabilities":{"bandwidth":true}}]})";
+  pod_.port_mappings = {{"TCP", 80, 8080, ""}, {"UDP", 53, 0, ""}};
+  pod_.annotations["kubernetes.io/egress-bandwidth"] = "10M";
+  auto added = network_->Add(pod_);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(Rules(), 3U);  // the mapping, and two that masquerade
+  EXPECT_EQ(Interfaces("bwp"), 1U);
+  EXPECT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_EQ(Rules(), 0U);
+  EXPECT_EQ(Interfaces("bwp"), 0U);
   EXPECT_THAT(Leases(), IsEmpty());
 }
 
