@@ -1,6 +1,7 @@
 #include "cri/server/pieces.h"
 #include "cri/server/runtime_service.h"
 #include "cri/stats/collector.h"
+#include "cri/stats/metrics.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::server {
@@ -54,6 +55,31 @@ grpc::Status RuntimeService::StreamPodSandboxStats(grpc::ServerContext*,
     google::protobuf::RepeatedPtrField<cri::PodSandboxStats> items;
     for (cri::PodSandboxStats& one : backends_.stats.OfPods(request->filter())) *items.Add() = std::move(one);
     return WriteInPieces(items, &cri::StreamPodSandboxStatsResponse::mutable_pod_sandbox_stats, writer);
+  });
+}
+
+grpc::Status RuntimeService::ListMetricDescriptors(grpc::ServerContext*, const cri::ListMetricDescriptorsRequest*,
+                                                   cri::ListMetricDescriptorsResponse* response) {
+  return edge_.Serve({"ListMetricDescriptors", Kind::kRead, ""}, [&] {
+    for (cri::MetricDescriptor& one : stats::MetricDescriptors()) *response->add_descriptors() = std::move(one);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status RuntimeService::ListPodSandboxMetrics(grpc::ServerContext*, const cri::ListPodSandboxMetricsRequest*,
+                                                   cri::ListPodSandboxMetricsResponse* response) {
+  return edge_.Serve({"ListPodSandboxMetrics", Kind::kRead, ""}, [&] {
+    for (cri::PodSandboxMetrics& one : backends_.stats.MetricsOfPods()) *response->add_pod_metrics() = std::move(one);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status RuntimeService::StreamPodSandboxMetrics(grpc::ServerContext*, const cri::StreamPodSandboxMetricsRequest*,
+                                                     grpc::ServerWriter<cri::StreamPodSandboxMetricsResponse>* writer) {
+  return edge_.Serve({"StreamPodSandboxMetrics", Kind::kRead, ""}, [&] {
+    google::protobuf::RepeatedPtrField<cri::PodSandboxMetrics> items;
+    for (cri::PodSandboxMetrics& one : backends_.stats.MetricsOfPods()) *items.Add() = std::move(one);
+    return WriteInPieces(items, &cri::StreamPodSandboxMetricsResponse::mutable_pod_sandbox_metrics, writer);
   });
 }
 

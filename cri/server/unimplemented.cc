@@ -1,8 +1,8 @@
 #include "absl/strings/str_cat.h"
 #include "cri/server/runtime_service.h"
 
-// The RPCs that this version lacks. Unimplemented is an answer that the kubelet knows what to do with: it falls back to
-// plain lists, to polling instead of events and to cAdvisor for statistics, and fails a pod's resize or exec with our text.
+// The RPCs that this version lacks. Unimplemented is an answer that the kubelet knows what to do with: it goes on without,
+// or fails an exec with our text.
 namespace wherry::server {
 namespace {
 
@@ -16,17 +16,10 @@ absl::Status Lacking(absl::string_view rpc) {
   grpc::Status RuntimeService::NAME(grpc::ServerContext*, const cri::NAME##Request*, cri::NAME##Response*) { \
     return edge_.Serve({#NAME, Kind::kRead, ""}, [] { return Lacking(#NAME); });                             \
   }
-#define WHERRY_LACKS_STREAM(NAME, REQUEST, ITEM)                                                                 \
-  grpc::Status RuntimeService::NAME(grpc::ServerContext*, const cri::REQUEST*, grpc::ServerWriter<cri::ITEM>*) { \
-    return edge_.Serve({#NAME, Kind::kRead, ""}, [] { return Lacking(#NAME); });                                 \
-  }
 
 WHERRY_LACKS(Exec)
 WHERRY_LACKS(Attach)
 WHERRY_LACKS(PortForward)
 WHERRY_LACKS(CheckpointContainer)
-WHERRY_LACKS(ListMetricDescriptors)
-WHERRY_LACKS(ListPodSandboxMetrics)
-WHERRY_LACKS_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest, StreamPodSandboxMetricsResponse)
 
 }  // namespace wherry::server

@@ -2,6 +2,7 @@
 
 #include "absl/time/clock.h"
 #include "cri/stats/convert.h"
+#include "cri/stats/metrics.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::stats {
@@ -112,6 +113,41 @@ std::vector<cri::PodSandboxStats> Collector::OfPods(const cri::PodSandboxStatsFi
         !Selects(filter.label_selector(), record->config().labels()))
       continue;
     out.push_back(Read(*record));
+  }
+  return out;
+}
+
+std::vector<cri::Metric> Collector::MetricsOf(const store::PodRecord& pod, const store::ContainerRecord* container) {
+  Measured measured;
+  measured.pod = &pod;
+  measured.container = container;
+  measured.now_ns = absl::GetCurrentTimeNanos();
+  const std::string& path = container != nullptr ? container->cgroup_path() : pod.cgroup_path();
+  const absl::StatusOr<cgroup::Stats> stats = cgroups_.Read(path);
+  const cgroup::CpuDetail cpu = cgroups_.ReadCpu(path);
+  if (stats.ok()) measured.stats = &*stats;
+  measured.cpu = &cpu;
+  std::optional<DiskUse> disk;
+  if (container != nullptr) disk = layers_.Get(container->id());
+  if (disk) measured.disk = &*disk;
+  if (container == nullptr && !pod.netns_path().empty())
+    if (auto interfaces = ReadInterfaces(pod.shim_pid()); interfaces.ok()) measured.interfaces = *std::move(interfaces);
+  return Metrics(measured);
+}
+
+std::vector<cri::PodSandboxMetrics> Collector::MetricsOfPods() {
+  std::vector<cri::PodSandboxMetrics> out;
+  for (const auto& pod : store_.Pods()) {
+    if (pod->state() != store::POD_READY) continue;
+    cri::PodSandboxMetrics& one = out.emplace_back();
+    one.set_pod_sandbox_id(pod->id());
+    for (cri::Metric& metric : MetricsOf(*pod, nullptr)) *one.add_metrics() = std::move(metric);
+    for (const auto& container : store_.ContainersOf(pod->id())) {
+      if (container->state() != store::RUNNING) continue;
+      cri::ContainerMetrics& of_container = *one.add_container_metrics();
+      of_container.set_container_id(container->id());
+      for (cri::Metric& metric : MetricsOf(*pod, container.get())) *of_container.add_metrics() = std::move(metric);
+    }
   }
   return out;
 }

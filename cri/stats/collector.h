@@ -28,8 +28,11 @@ class Collector {
   std::vector<::runtime::v1::ContainerStats> OfContainers(const ::runtime::v1::ContainerStatsFilter& filter);
   absl::StatusOr<::runtime::v1::PodSandboxStats> OfPod(const std::string& id);
   std::vector<::runtime::v1::PodSandboxStats> OfPods(const ::runtime::v1::PodSandboxStatsFilter& filter);
+  // Of all ready pods and their running containers, under cAdvisor's names.
+  std::vector<::runtime::v1::PodSandboxMetrics> MetricsOfPods();
 
  private:
+  std::vector<::runtime::v1::Metric> MetricsOf(const store::PodRecord& pod, const store::ContainerRecord* container);
   ::runtime::v1::ContainerStats Read(const store::ContainerRecord& record);
   ::runtime::v1::PodSandboxStats Read(const store::PodRecord& record);
 

@@ -20,9 +20,12 @@ std::vector<Interface> ParseNetDev(const std::string& text) {
     i.name = std::string(absl::StripAsciiWhitespace(halves.first));
     // bytes packets errs drop fifo frame compressed multicast | bytes packets errs …
     if (f.size() < 16 || i.name == "lo") continue;
-    if (absl::SimpleAtoi(f[0], &i.rx_bytes) && absl::SimpleAtoi(f[2], &i.rx_errors) &&
-        absl::SimpleAtoi(f[8], &i.tx_bytes) && absl::SimpleAtoi(f[10], &i.tx_errors))
-      out.push_back(i);
+    uint64_t* const received[] = {&i.rx_bytes, &i.rx_packets, &i.rx_errors, &i.rx_dropped};
+    uint64_t* const sent[] = {&i.tx_bytes, &i.tx_packets, &i.tx_errors, &i.tx_dropped};
+    bool numbers = true;
+    for (size_t k = 0; k < 4; ++k)
+      numbers = numbers && absl::SimpleAtoi(f[k], received[k]) && absl::SimpleAtoi(f[8 + k], sent[k]);
+    if (numbers) out.push_back(i);
   }
   return out;
 }

@@ -12,7 +12,8 @@ namespace wherry::stats {
 
 struct Interface {
   std::string name;
-  uint64_t rx_bytes = 0, rx_errors = 0, tx_bytes = 0, tx_errors = 0;
+  uint64_t rx_bytes = 0, rx_packets = 0, rx_errors = 0, rx_dropped = 0;
+  uint64_t tx_bytes = 0, tx_packets = 0, tx_errors = 0, tx_dropped = 0;
 };
 
 // The counters of all interfaces but lo in the network namespace of process `pid` (proc_pid_net(5), "dev"): no thread has to

@@ -58,9 +58,16 @@ struct Membership {
 struct Stats {
   uint64_t cpu_usage_ns = 0;
   uint64_t memory_usage = 0, memory_working_set = 0, memory_rss = 0, page_faults = 0, major_page_faults = 0;
+  uint64_t memory_cache = 0, memory_mapped_files = 0;
   std::optional<uint64_t> memory_limit;
   std::optional<uint64_t> swap_usage, swap_limit;
   uint64_t pids = 0;
+};
+
+// What dashboards want beside the total; unset where the kernel does not count it.
+struct CpuDetail {
+  std::optional<uint64_t> user_ns, system_ns;
+  std::optional<uint64_t> periods, throttled_periods, throttled_ns;  // of the CFS quota
 };
 
 // One cgroup driver on one host. Paths are relative to the cgroup root and begin with '/', e.g.
@@ -84,6 +91,7 @@ class Cgroups {
   // Removes it and everything below from all hierarchies. OK when it does not exist; processes in it are an error.
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::StatusOr<Stats> Read(const std::string& path) = 0;
+  virtual CpuDetail ReadCpu(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<int>> Processes(const std::string& path) = 0;
 };
 

@@ -45,6 +45,8 @@ absl::StatusOr<Stats> ReadV2Stats(const std::string& dir) {
   if (auto memory = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", kMemoryStat)); memory.ok()) {
     stats.memory_working_set = WorkingSet(stats.memory_usage, KeyedNumber(*memory, "inactive_file").value_or(0));
     stats.memory_rss = KeyedNumber(*memory, "anon").value_or(0);
+    stats.memory_cache = KeyedNumber(*memory, "file").value_or(0);
+    stats.memory_mapped_files = KeyedNumber(*memory, "file_mapped").value_or(0);
     stats.page_faults = KeyedNumber(*memory, "pgfault").value_or(0);
     stats.major_page_faults = KeyedNumber(*memory, "pgmajfault").value_or(0);
   }
@@ -53,6 +55,22 @@ absl::StatusOr<Stats> ReadV2Stats(const std::string& dir) {
   stats.swap_limit = ReadNumber(dir, kMemorySwapMax);
   stats.pids = ReadNumber(dir, kPidsCurrent).value_or(0);
   return stats;
+}
+
+CpuDetail ReadV2Cpu(const std::string& dir) {
+  CpuDetail detail;
+  auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", kCpuStat));
+  if (!text.ok()) return detail;
+  auto nanoseconds = [&](absl::string_view key) -> std::optional<uint64_t> {
+    if (auto us = KeyedNumber(*text, key)) return *us * 1000;
+    return std::nullopt;
+  };
+  detail.user_ns = nanoseconds("user_usec");
+  detail.system_ns = nanoseconds("system_usec");
+  detail.throttled_ns = nanoseconds("throttled_usec");
+  detail.periods = KeyedNumber(*text, "nr_periods");
+  detail.throttled_periods = KeyedNumber(*text, "nr_throttled");
+  return detail;
 }
 
 }  // namespace wherry::cgroup

@@ -22,5 +22,6 @@ uint64_t WorkingSet(uint64_t usage, uint64_t inactive_file);
 
 // The counters of a v2 cgroup; what a missing controller would count is 0 or unset.
 absl::StatusOr<Stats> ReadV2Stats(const std::string& dir);
+CpuDetail ReadV2Cpu(const std::string& dir);
 
 }  // namespace wherry::cgroup

@@ -47,6 +47,7 @@ constexpr char kCpuShares[] = "cpu.shares";
 constexpr char kCfsQuota[] = "cpu.cfs_quota_us";
 constexpr char kCfsPeriod[] = "cpu.cfs_period_us";
 constexpr char kCpuUsage[] = "cpuacct.usage";
+constexpr char kCpuacctStat[] = "cpuacct.stat";
 constexpr char kFreezerState[] = "freezer.state";
 constexpr char kDevicesAllow[] = "devices.allow";
 constexpr char kDevicesDeny[] = "devices.deny";
@@ -259,6 +260,21 @@ class V1 : public Cgroups {
     return ReadStats(path);
   }
 
+  CpuDetail ReadCpu(const std::string& path) override {
+    CpuDetail detail;
+    if (auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(Dir("cpuacct", path), "/", kCpuacctStat)); text.ok()) {
+      const uint64_t ns_per_tick = 1000000000 / static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+      if (auto ticks = KeyedNumber(*text, "user")) detail.user_ns = *ticks * ns_per_tick;
+      if (auto ticks = KeyedNumber(*text, "system")) detail.system_ns = *ticks * ns_per_tick;
+    }
+    if (auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(Dir("cpu", path), "/", kCpuStat)); text.ok()) {
+      detail.periods = KeyedNumber(*text, "nr_periods");
+      detail.throttled_periods = KeyedNumber(*text, "nr_throttled");
+      detail.throttled_ns = KeyedNumber(*text, "throttled_time");
+    }
+    return detail;
+  }
+
   absl::StatusOr<std::vector<int>> Processes(const std::string& path) override {
     RETURN_IF_ERROR(CheckPath(path));
     return ProcessesBelow(PrimaryDir(path));
@@ -402,6 +418,8 @@ class V1 : public Cgroups {
     if (!text.ok()) return stats;
     stats.memory_working_set = WorkingSet(stats.memory_usage, KeyedNumber(*text, "total_inactive_file").value_or(0));
     stats.memory_rss = KeyedNumber(*text, "total_rss").value_or(0);
+    stats.memory_cache = KeyedNumber(*text, "total_cache").value_or(0);
+    stats.memory_mapped_files = KeyedNumber(*text, "total_mapped_file").value_or(0);
     stats.page_faults = KeyedNumber(*text, "total_pgfault").value_or(0);
     stats.major_page_faults = KeyedNumber(*text, "total_pgmajfault").value_or(0);
     stats.swap_usage = KeyedNumber(*text, "total_swap");

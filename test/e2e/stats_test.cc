@@ -104,5 +104,42 @@ TEST_F(StatsTest, APodHasItsContainersAndItsTraffic) {
   EXPECT_GE(eth0.rx_bytes().value(), 3000u);
 }
 
+TEST_F(StatsTest, MetricsHaveCadvisorsNamesAndLabels) {
+  std::string pod = node.RunPod("p");
+  std::string c = node.Run(pod, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
+    config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 20);
+  });
+  cri::ListMetricDescriptorsResponse descriptors;
+  grpc::ClientContext first, second;
+  ASSERT_TRUE(node.runtime().ListMetricDescriptors(&first, {}, &descriptors).ok());
+  std::map<std::string, std::vector<std::string>> keys;
+  for (const auto& d : descriptors.descriptors()) keys[d.name()].assign(d.label_keys().begin(), d.label_keys().end());
+  cri::ListPodSandboxMetricsResponse metrics;
+  ASSERT_TRUE(node.runtime().ListPodSandboxMetrics(&second, {}, &metrics).ok());
+  ASSERT_EQ(metrics.pod_metrics_size(), 1);
+  EXPECT_EQ(metrics.pod_metrics(0).pod_sandbox_id(), pod);
+  ASSERT_EQ(metrics.pod_metrics(0).container_metrics_size(), 1);
+  EXPECT_EQ(metrics.pod_metrics(0).container_metrics(0).container_id(), c);
+  // As Prometheus would show it: name{labels} → value.
+  std::map<std::string, uint64_t> shown;
+  auto show = [&](const auto& list) {
+    for (const cri::Metric& m : list) {
+      std::string text = m.name();
+      for (int i = 0; i < m.label_values_size(); ++i) {
+        const std::string& key = keys.at(m.name()).at(i);
+        if (key == "container" || key == "pod" || key == "interface") text += " " + key + "=" + m.label_values(i);
+      }
+      shown[text] = m.value().value();
+    }
+  };
+  show(metrics.pod_metrics(0).metrics());
+  show(metrics.pod_metrics(0).container_metrics(0).metrics());
+  EXPECT_GT(shown["container_memory_usage_bytes container=c pod=p"], 0u);
+  EXPECT_EQ(shown["container_spec_memory_limit_bytes container=c pod=p"], 64u << 20);
+  EXPECT_EQ(shown["container_processes container=c pod=p"], 1u);
+  EXPECT_EQ(shown.count("container_cpu_usage_seconds_total container=c pod=p"), 1u);
+  EXPECT_EQ(shown.count("container_network_receive_bytes_total container= pod=p interface=eth0"), 1u);
+}
+
 }  // namespace
 }  // namespace wherry::e2e

@@ -86,9 +86,9 @@ TEST_F(UpdateTest, AllOrNothing) {
 }
 
 TEST_F(UpdateTest, AMemoryLimitBelowWhatIsInUseIsRefusedAndKillsNobody) {
-  std::string id = node.Run(
-      node.RunPod("p"), "c", {"sh", "-c", "a=$(head -c 30000000 /dev/zero | tr '\\0' x); echo held; sleep 1000"},
-      [](cri::ContainerConfig& config) { SetMemory(*config.mutable_linux()->mutable_resources(), 256); });
+  std::string id =
+      node.Run(node.RunPod("p"), "c", {"sh", "-c", "head -c 30000000 /dev/zero >/dev/shm/held; echo held; sleep 1000"},
+               [](cri::ContainerConfig& config) { SetMemory(*config.mutable_linux()->mutable_resources(), 256); });
   Eventually("the memory to be in use", [&] { return node.LogText(id) == "held\n"; });
   auto status = Update(id, [](auto& r) { SetMemory(r, 8); });
   EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION) << status.error_message();

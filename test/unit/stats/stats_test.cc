@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "cri/stats/convert.h"
+#include "cri/stats/metrics.h"
 #include "cri/stats/network.h"
 #include "cri/stats/rate.h"
 #include "cri/stats/writable_layer.h"
@@ -101,6 +102,25 @@ TEST(Convert, LeavesUnknownUnset) {
   stats.memory_working_set = 40;
   FillMemory(stats, 5, memory);
   EXPECT_EQ(memory.available_bytes().value(), 60u);
+}
+
+TEST(MetricNames, AreAllAnnouncedWithTheLabelsThatTheyCarry) {
+  store::PodRecord pod;
+  pod.set_created_at_ns(kSecond);
+  store::ContainerRecord container;
+  container.set_started_at_ns(kSecond);
+  auto& limits = *container.mutable_resources();
+  limits.set_cpu_period(1), limits.set_cpu_quota(1), limits.set_cpu_shares(2);
+  limits.set_memory_limit_in_bytes(1), limits.set_memory_swap_limit_in_bytes(1);
+  cgroup::Stats stats;
+  stats.swap_usage = 0;
+  const cgroup::CpuDetail cpu{0, 0, 0, 0, 0};
+  const DiskUse disk;
+  const Measured all{&pod, &container, &stats, &cpu, &disk, {{"eth0"}}, kSecond};
+  std::map<std::string, int> announced, sent;
+  for (const auto& descriptor : MetricDescriptors()) announced[descriptor.name()] = descriptor.label_keys_size();
+  for (const auto& metric : Metrics(all)) sent[metric.name()] = metric.label_values_size();
+  EXPECT_EQ(announced, sent);
 }
 
 }  // namespace
