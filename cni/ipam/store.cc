@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -20,6 +22,9 @@ namespace {
 constexpr char kLineBreak[] = "\r\n";
 constexpr char kTemporary[] = "wherry.tmp";  // one is enough: it is written under the lock
 constexpr size_t kMaxLeaseBytes = 4096;
+
+constexpr char kBootAttribute[] = "trusted.wherry.boot_id";
+constexpr char kBootId[] = "/proc/sys/kernel/random/boot_id";
 
 struct DirCloser {
   void operator()(DIR* directory) const { closedir(directory); }
@@ -61,7 +66,16 @@ absl::StatusOr<Store> Store::Open(const std::string& directory) {
   while (flock(lock.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return sys::Errno(absl::StrCat("flock \"", directory, "/lock\""));
   }
-  return Store(*std::move(fd), std::move(lock), directory);
+  ASSIGN_OR_RETURN(std::string boot_id, sys::ReadFileAt(AT_FDCWD, kBootId, kMaxLeaseBytes));
+  absl::StripAsciiWhitespace(&boot_id);
+  return Store(*std::move(fd), std::move(lock), directory, std::move(boot_id));
+}
+
+// A lease without the attribute is the reference's, or from a file system that has none: nobody knows.
+bool Store::IsOfAnotherBoot(int lease) const {
+  std::array<char, 64> value{};
+  const ssize_t size = fgetxattr(lease, kBootAttribute, value.data(), value.size());
+  return size > 0 && boot_id_ != absl::string_view(value.data(), static_cast<size_t>(size));
 }
 
 absl::StatusOr<std::vector<Lease>> Store::Leases() {
@@ -78,8 +92,10 @@ absl::StatusOr<std::vector<Lease>> Store::Leases() {
     if (entry == nullptr) return out;
     absl::StatusOr<cni::IpAddress> address = cni::IpAddress::Parse(entry->d_name);
     if (!address.ok()) continue;
-    ASSIGN_OR_RETURN_CTX(std::string text, sys::ReadFileAt(directory_.get(), entry->d_name, kMaxLeaseBytes), path_);
-    if (text.empty()) {
+    ASSIGN_OR_RETURN_CTX(sys::UniqueFd lease, sys::OpenAt(directory_.get(), entry->d_name, O_RDONLY | O_NOFOLLOW),
+                         path_);
+    ASSIGN_OR_RETURN_CTX(std::string text, sys::ReadAll(lease.get(), kMaxLeaseBytes), path_);
+    if (text.empty() || IsOfAnotherBoot(lease.get())) {
       RETURN_IF_ERROR(Release(*address));
     } else {
       out.push_back(ParseLease(*address, text));
@@ -94,6 +110,9 @@ absl::Status Store::Reserve(const cni::IpAddress& address, const cni::Attachment
                        sys::OpenAt(dir, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600), path_);
   RETURN_IF_ERROR_CTX(sys::WriteAll(file.get(), absl::StrCat(attachment.container_id, kLineBreak, attachment.ifname)),
                       absl::StrCat("\"", path_, "/", kTemporary, "\""));
+  if (fsetxattr(file.get(), kBootAttribute, boot_id_.data(), boot_id_.size(), 0) != 0 && errno != ENOTSUP &&
+      errno != EPERM)
+    return sys::Errno(absl::StrCat("fsetxattr \"", path_, "/", kTemporary, "\""));
   if (renameat2(dir, kTemporary, dir, name.c_str(), RENAME_NOREPLACE) == 0) return absl::OkStatus();
   // NFS has no such rename. Under the lock, looking first is as good.
   if (errno == EINVAL && faccessat(dir, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&

@@ -15,6 +15,10 @@
 //   <dataDir>/<network>/lock                flock(2)ed by whoever reads or changes the directory
 // The reference creates a lease and then writes it; killed in between it leaves an empty file that no DEL will ever match.
 // We rename a written file into place, and take an empty file for a free address.
+//
+// No container survives a reboot, but its lease does when nobody lives to call DEL. So leases of ours carry the boot's id
+// (/proc/sys/kernel/random/boot_id), as an extended attribute since the text is the reference's to compare; those of another
+// boot are free.
 namespace wherry::ipam {
 
 struct Lease {
@@ -31,7 +35,7 @@ class Store {
   // Creates the directory (0755) and waits for the lock.
   static absl::StatusOr<Store> Open(const std::string& directory);
 
-  // All leases. Removes empty lease files on the way.
+  // All leases. Removes empty lease files and those of another boot on the way.
   absl::StatusOr<std::vector<Lease>> Leases();
   // AlreadyExists when there is a lease for it.
   absl::Status Reserve(const cni::IpAddress& address, const cni::Attachment& attachment);
@@ -43,11 +47,15 @@ class Store {
   absl::Status SetLastReserved(size_t index, const cni::IpAddress& address);
 
  private:
-  Store(sys::UniqueFd directory, sys::UniqueFd lock, std::string path)
-      : directory_(std::move(directory)), lock_(std::move(lock)), path_(std::move(path)) {}
+  Store(sys::UniqueFd directory, sys::UniqueFd lock, std::string path, std::string boot_id)
+      : directory_(std::move(directory)),
+        lock_(std::move(lock)),
+        path_(std::move(path)),
+        boot_id_(std::move(boot_id)) {}
+  bool IsOfAnotherBoot(int lease) const;
 
   sys::UniqueFd directory_, lock_;
-  std::string path_;
+  std::string path_, boot_id_;
 };
 
 }  // namespace wherry::ipam

@@ -155,6 +155,21 @@ std::vector<std::string> ResultCache::Containers(const std::string& netns_dir) c
   return out;
 }
 
+absl::StatusOr<std::vector<cni::Attachment>> ResultCache::Attachments(const std::string& network) const {
+  std::vector<cni::Attachment> out;
+  std::error_code ec;
+  std::filesystem::directory_iterator it(dir_, ec);
+  for (const std::filesystem::directory_iterator end; !ec && it != end; it.increment(ec)) {
+    const std::string name = it->path().filename();
+    if (!absl::StartsWith(name, network + "-") || absl::EndsWith(name, kTemporary)) continue;
+    ASSIGN_OR_RETURN(const Json json, ReadDocument(it->path()));
+    if (Text(json, "networkName") == network) out.push_back({Text(json, "containerId"), Text(json, "ifName")});
+  }
+  if (ec && ec != std::errc::no_such_file_or_directory)
+    return sys::Errno(absl::StrCat("read directory \"", dir_, "\""), ec.value());
+  return out;
+}
+
 absl::Status ResultCache::Remove(const CacheEntry& entry) const {
   const std::string path = PathOf(entry);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return sys::Errno(absl::StrCat("unlink \"", path, "\""));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "api/cni/config.h"
 #include "cri/network/capabilities.h"
 
 namespace wherry::network {
@@ -31,6 +32,9 @@ class ResultCache {
   absl::StatusOr<std::vector<CacheEntry>> Find(const std::string& container_id) const;
   // Ids of the containers whose namespace was `netns_dir`/<id>.
   std::vector<std::string> Containers(const std::string& netns_dir) const;
+  // What is attached to `network`, by any runtime that keeps its results here. DataLoss when an entry cannot be read: then
+  // nobody knows.
+  absl::StatusOr<std::vector<cni::Attachment>> Attachments(const std::string& network) const;
   absl::Status Remove(const CacheEntry& entry) const;
 
  private:

@@ -20,6 +20,9 @@
 namespace wherry::network {
 namespace {
 
+constexpr char kVersionOfStatus[] = "1.1.0";  // and of GC
+constexpr std::chrono::seconds kStatusTimeout(5);
+
 std::string Args(const PodNetwork& pod) {
   return absl::StrCat("IgnoreUnknown=1;K8S_POD_NAMESPACE=", pod.k8s_namespace, ";K8S_POD_NAME=", pod.name,
                       ";K8S_POD_INFRA_CONTAINER_ID=", pod.pod_id, ";K8S_POD_UID=", pod.uid);
@@ -68,13 +71,14 @@ class Caller final : public Network {
         cache_(options.cache_dir),
         plugins_(options.bin_dirs) {}
 
-  Readiness Ready() const override;
+  Readiness Ready() override;
   std::string network_name() const override {
     auto loaded = configs_.Current();
     return loaded.ok() ? (*loaded)->list.name : std::string();
   }
   absl::StatusOr<Addresses> Add(const PodNetwork& pod) override;
   absl::Status Remove(const PodNetwork& pod) override;
+  absl::Status Collect() override;
   std::vector<std::string> Attached(const std::string& netns_dir) const override {
     return cache_.Containers(netns_dir);
   }
@@ -89,6 +93,8 @@ class Caller final : public Network {
   absl::Status CheckPlugins(const Loaded& loaded) const;
   absl::StatusOr<Addresses> AddAndRecord(const Loaded& loaded, CacheEntry& entry);
   absl::Status DeleteChain(const Chain& chain);
+  absl::Status CallForNetwork(const char* command, const Loaded& loaded, const std::vector<cni::Attachment>* valid,
+                              Clock::time_point deadline);
   absl::StatusOr<std::string> Call(const char* command, const Chain& chain, size_t plugin, const std::string& previous,
                                    Clock::time_point deadline);
   absl::StatusOr<std::shared_ptr<const Loaded>> ConfigOf(const CacheEntry& entry);
@@ -104,11 +110,35 @@ absl::Status Caller::CheckPlugins(const Loaded& loaded) const {
   return absl::OkStatus();
 }
 
-Readiness Caller::Ready() const {
+// STATUS and GC are about the network, not about a pod.
+absl::Status Caller::CallForNetwork(const char* command, const Loaded& loaded,
+                                    const std::vector<cni::Attachment>* valid, Clock::time_point deadline) {
+  absl::Status first;
+  for (const cni::PluginConfig& plugin : loaded.list.plugins) {
+    cni::RequestParameters parameters;
+    parameters.valid_attachments = valid;
+    auto request = cni::MakeRequest(loaded.list, plugin, parameters);
+    if (!request.ok()) return Internal(request.status(), absl::StrCat("request to plugin \"", plugin.type, "\""));
+    first.Update(plugins_.Run(plugin.type, {command, "", "", "", *std::move(request)}, deadline).status());
+  }
+  return first;
+}
+
+Readiness Caller::Ready() {
   auto loaded = configs_.Current();
   absl::Status status = loaded.ok() ? CheckPlugins(**loaded) : loaded.status();
+  if (status.ok() && cni::VersionAtLeast((*loaded)->list.version, kVersionOfStatus))
+    status = CallForNetwork("STATUS", **loaded, nullptr, Clock::now() + kStatusTimeout);
   if (!status.ok()) return {false, "NetworkPluginNotReady", std::string(status.message())};
   return {true, "", ""};
+}
+
+absl::Status Caller::Collect() {
+  ASSIGN_OR_RETURN(std::shared_ptr<const Loaded> loaded, configs_.Current());
+  const cni::ConfigList& list = loaded->list;
+  if (list.disable_gc || !cni::VersionAtLeast(list.version, kVersionOfStatus)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, cache_.Attachments(list.name));
+  return CallForNetwork("GC", *loaded, &valid, Clock::now() + timeout_);
 }
 
 absl::StatusOr<std::string> Caller::Call(const char* command, const Chain& chain, size_t plugin,

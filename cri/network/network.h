@@ -50,7 +50,9 @@ class Network {
   static absl::StatusOr<std::unique_ptr<Network>> Create(const Options& options);
   virtual ~Network() = default;
 
-  virtual Readiness Ready() const = 0;
+  // A usable configuration, its plugins found and, from specification 1.1.0 on, each content when asked for its STATUS, for
+  // which all have five seconds.
+  virtual Readiness Ready() = 0;
   // The name of the network in use; empty when there is none.
   virtual std::string network_name() const = 0;
   // ADD along the chain, eth0. After a failure it has run DEL already; when that failed too, the text says so and Remove is
@@ -61,6 +63,9 @@ class Network {
   // result that ADD used (from the cache): of `pod` only id and namespace count. All plugins and networks are tried, the first
   // failure is returned. OK when there is no trace of the pod. Idempotent.
   virtual absl::Status Remove(const PodNetwork& pod) = 0;
+  // GC: has the plugins of the network in use free what no attachment in the result cache holds (specification 1.1.0; OK when
+  // the configuration is older or has disableGC). To be called while no Add runs: what that is about to record would go.
+  virtual absl::Status Collect() = 0;
   // Ids of all pods with a trace in the result cache whose namespace was pinned at `netns_dir`/<id>.
   virtual std::vector<std::string> Attached(const std::string& netns_dir) const = 0;
 };

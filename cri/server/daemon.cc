@@ -95,6 +95,8 @@ absl::Status Daemon::Parts::Recover() {
   containers = std::make_unique<container::Service>(dependencies);
   pods = std::make_unique<pod::Service>(dependencies, *network, *containers);
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
+  // Before anybody can ask for a pod.
+  if (absl::Status status = network->Collect(); !status.ok()) log->warn("CNI GC: {}", std::string(status.message()));
   images->HoldsRestored();
   log->info("{} pods and {} containers recovered in {:.1f} ms", store->Pods().size(), store->Containers().size(),
             absl::ToDoubleMilliseconds(absl::Now() - begin));

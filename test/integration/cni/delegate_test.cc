@@ -1,4 +1,5 @@
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <fstream>
 #include <sstream>
@@ -10,6 +11,8 @@ namespace wherry::cni_test {
 namespace {
 
 using nlohmann::json;
+
+class LeaseTest : public Node {};
 
 class DelegateTest : public Node {
  protected:
@@ -67,6 +70,33 @@ TEST_F(DelegateTest, AMissingPluginIsNamed) {
   const Outcome a = Add("a", Conf());
   EXPECT_EQ(a.code(), 7);
   EXPECT_NE(a.output.find("my-ipam"), std::string::npos) << a.output;
+}
+
+TEST_F(LeaseTest, LeasesOfAnotherBootAreFree) {
+  json conf = BridgeConf();
+  conf["ipam"]["ranges"] =
+      json::parse(R"([[{"subnet": "10.88.0.0/24", "rangeStart": "10.88.0.5", "rangeEnd": "10.88.0.5"}]])");
+  MakePod("a"), MakePod("b");
+  ASSERT_TRUE(Add("a", conf).ok());
+  EXPECT_EQ(Add("b", conf).code(), 11);
+  const std::string lease = root_ / "leases" / "pods" / "10.88.0.5";
+  ASSERT_EQ(setxattr(lease.c_str(), "trusted.wherry.boot_id", "another", 7, XATTR_REPLACE), 0) << strerror(errno);
+  const Outcome again = Add("b", conf);
+  ASSERT_TRUE(again.ok()) << again.output;
+  EXPECT_EQ(AddressOf(again), "10.88.0.5");
+  // The DEL of the pod before the reboot comes late, and must not take what is another's by now.
+  EXPECT_TRUE(Del("a", conf).ok());
+  EXPECT_EQ(Leases(), std::set<std::string>{"10.88.0.5"});
+  // The reference's leases have no such mark.
+  ASSERT_EQ(removexattr(lease.c_str(), "trusted.wherry.boot_id"), 0);
+  EXPECT_EQ(Call("bridge", "CHECK", "b",
+                 [&] {
+                   json check = conf;
+                   check["prevResult"] = again.json();
+                   return check;
+                 }())
+                .output,
+            "");
 }
 
 }  // namespace

@@ -200,6 +200,45 @@ TEST_F(NetworkTest, ReadinessNamesWhatIsMissing) {
   EXPECT_TRUE(network_->Remove(pod_).ok());
 }
 
+TEST_F(NetworkTest, PluginsOf110SayWhetherTheyAreReady) {
+  EXPECT_TRUE(network_->Ready().ready);
+  EXPECT_EQ(Read("calls"), "") << "before 1.1.0 there is no STATUS";
+  Configure(R"({"type":"first"},{"type":"second"})", "1.1.0");
+  EXPECT_TRUE(network_->Ready().ready);
+  EXPECT_EQ(Read("calls"), "first STATUS\nsecond STATUS\n");
+  Plugin("second", R"(echo '{"cniVersion":"1.1.0","code":50,"msg":"no address is free"}'; exit 1)");
+  const Readiness readiness = network_->Ready();
+  EXPECT_FALSE(readiness.ready);
+  EXPECT_EQ(readiness.reason, "NetworkPluginNotReady");
+  EXPECT_THAT(readiness.message, AllOf(HasSubstr("\"second\""), HasSubstr("no address is free")));
+}
+
+TEST_F(NetworkTest, CollectTellsWhatIsAttached) {
+  EXPECT_TRUE(network_->Collect().ok());
+  EXPECT_EQ(Read("calls"), "") << "before 1.1.0 there is no GC";
+  Configure(R"({"type":"first"},{"type":"second"})", "1.1.0");
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  // Another runtime's container in the same network, and one of a network whose name begins alike.
+  Write("cache/results/pods-other-net1",
+        R"({"kind":"cniCacheV1","networkName":"pods","containerId":"other","ifName":"net1"})");
+  Write("cache/results/pods-2-c-eth0",
+        R"({"kind":"cniCacheV1","networkName":"pods-2","containerId":"c","ifName":"eth0"})");
+  ASSERT_TRUE(network_->Collect().ok());
+  EXPECT_THAT(Read("calls"), HasSubstr("first GC\nsecond GC\n"));
+  const json valid = Input("second.GC")["cni.dev/valid-attachments"];
+  EXPECT_THAT(valid, testing::UnorderedElementsAre(json({{"containerID", kId}, {"ifname", "eth0"}}),
+                                                   json({{"containerID", "other"}, {"ifname", "net1"}})));
+  Write("calls", "");
+  Write("cache/results/pods-third-eth0", "");
+  EXPECT_TRUE(absl::IsDataLoss(network_->Collect())) << "whose it is, nobody knows";
+  EXPECT_EQ(Read("calls"), "");
+  std::filesystem::remove(dir_ + "/cache/results/pods-third-eth0");
+  Write("net.d/10-pods.conflist",
+        R"({"cniVersion":"1.1.0","name":"pods","disableGC":true,"plugins":[{"type":"first"}]})");
+  EXPECT_TRUE(network_->Collect().ok());
+  EXPECT_EQ(Read("calls"), "");
+}
+
 TEST_F(NetworkTest, AttachedPodsAreKnownByTheirNamespace) {
   pod_.netns_path = "/run/x/netns/" + std::string(kId);
   ASSERT_TRUE(network_->Add(pod_).ok());
