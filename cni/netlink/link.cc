@@ -223,6 +223,12 @@ void PutLinkUpAnnounced(Batch& batch, int index) {
   mnl_attr_nest_end(message, families);
 }
 
+void PutLinkMtu(Batch& batch, int index, uint32_t mtu) {
+  nlmsghdr* message = batch.Begin(RTM_NEWLINK, 0, absl::StrCat("set MTU of link ", index, " to ", mtu));
+  PutIfInfo(batch, index);
+  mnl_attr_put_u32(message, IFLA_MTU, mtu);
+}
+
 void PutLinkMac(Batch& batch, int index, absl::string_view mac) {
   nlmsghdr* message = batch.Begin(RTM_NEWLINK, 0, absl::StrCat("set MAC address of link ", index));
   PutIfInfo(batch, index);

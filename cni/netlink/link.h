@@ -67,6 +67,7 @@ void PutNewVeth(Batch& batch, const VethPair& pair);
 void PutLinkFlags(Batch& batch, int index, uint32_t set, uint32_t clear = 0);
 // Up, and net.ipv4.conf.*.arp_notify on, which this message can set without a visit to /proc.
 void PutLinkUpAnnounced(Batch& batch, int index);
+void PutLinkMtu(Batch& batch, int index, uint32_t mtu);
 void PutLinkMac(Batch& batch, int index, absl::string_view mac);
 // Options of a bridge port: hairpin, isolated from other isolated ports.
 void PutPortOptions(Batch& batch, int index, bool hairpin, bool isolated);

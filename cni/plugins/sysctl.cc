@@ -8,11 +8,22 @@
 
 namespace wherry::plugins {
 
+namespace {
+
+std::string PathOf(const std::string& name) { return absl::StrCat("/proc/sys/net/", name); }
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadSysctl(const std::string& name) {
+  ASSIGN_OR_RETURN(std::string value, sys::ReadFileAt(AT_FDCWD, PathOf(name), 4096));
+  absl::StripAsciiWhitespace(&value);
+  return value;
+}
+
 absl::Status EnsureSysctl(const std::string& name, absl::string_view value) {
-  const std::string path = absl::StrCat("/proc/sys/net/", name);
-  ASSIGN_OR_RETURN(std::string now, sys::ReadFileAt(AT_FDCWD, path, 256));
-  if (absl::StripAsciiWhitespace(now) == value) return absl::OkStatus();
-  return sys::WriteFileAt(AT_FDCWD, path, value);
+  ASSIGN_OR_RETURN(const std::string now, ReadSysctl(name));
+  if (now == value) return absl::OkStatus();
+  return sys::WriteFileAt(AT_FDCWD, PathOf(name), value);
 }
 
 absl::Status EnsureSysctlIfPresent(const std::string& name, absl::string_view value) {

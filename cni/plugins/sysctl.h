@@ -2,10 +2,13 @@
 
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace wherry::plugins {
+
+// The value without the line's end.
+absl::StatusOr<std::string> ReadSysctl(const std::string& name);
 
 // Writes net.* sysctl `name`, a path below /proc/sys/net of the namespace we are in ("ipv4/ip_forward"), unless it has the
 // value already: a write may take locks that a read does not, and works even where /proc/sys is read-only and right.

@@ -40,7 +40,7 @@ TEST_F(MalformedTest, EachHasItsCode) {
 }
 
 TEST_F(MalformedTest, VersionNeedsNothing) {
-  for (const char* plugin : {"bandwidth", "bridge", "host-local", "loopback", "portmap"}) {
+  for (const char* plugin : {"bandwidth", "bridge", "host-local", "loopback", "portmap", "tuning"}) {
     const Outcome outcome = Run(plugin, R"({"cniVersion": "0.4.0"})", {{"CNI_COMMAND", "VERSION"}});
     ASSERT_TRUE(outcome.ok()) << outcome.output;
     EXPECT_EQ(outcome.json()["cniVersion"], "0.4.0");
