@@ -16,36 +16,6 @@ using std::chrono::seconds;
 
 class ContainerStopTest : public NodeTest {
  protected:
-  grpc::Status Stop(const std::string& id, int64_t timeout, milliseconds client_deadline = seconds(60)) {
-    cri::StopContainerRequest request;
-    request.set_container_id(id);
-    request.set_timeout(timeout);
-    cri::StopContainerResponse response;
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + client_deadline);
-    return node.runtime().StopContainer(&context, request, &response);
-  }
-  grpc::Status Start(const std::string& id) {
-    cri::StartContainerRequest request;
-    request.set_container_id(id);
-    cri::StartContainerResponse response;
-    grpc::ClientContext context;
-    return node.runtime().StartContainer(&context, request, &response);
-  }
-  grpc::Status Remove(const std::string& id) {
-    cri::RemoveContainerRequest request;
-    request.set_container_id(id);
-    cri::RemoveContainerResponse response;
-    grpc::ClientContext context;
-    return node.runtime().RemoveContainer(&context, request, &response);
-  }
-  grpc::Status StopPod(const std::string& id) {
-    cri::StopPodSandboxRequest request;
-    request.set_pod_sandbox_id(id);
-    cri::StopPodSandboxResponse response;
-    grpc::ClientContext context;
-    return node.runtime().StopPodSandbox(&context, request, &response);
-  }
   // Runs a shell script that has set its traps when this returns.
   std::string RunTrapped(const std::string& script) {
     std::string id = node.Run(node.RunPod("p"), "c", {"sh", "-c", script});
@@ -58,7 +28,7 @@ constexpr char kStubborn[] = "trap 'echo term' TERM; echo ready; while :; do usl
 
 TEST_F(ContainerStopTest, AnOrderlyEndKeepsItsExitCodeAndEndsTheWaiting) {
   std::string id = RunTrapped("trap 'exit 7' TERM; echo ready; while :; do usleep 20000; done");
-  EXPECT_TRUE(Stop(id, 3600).ok());
+  EXPECT_TRUE(node.TryStop(id, 3600).ok());
   auto status = node.Status(id);
   EXPECT_EQ(status.state(), cri::CONTAINER_EXITED);
   EXPECT_EQ(status.exit_code(), 7);
@@ -67,8 +37,8 @@ TEST_F(ContainerStopTest, AnOrderlyEndKeepsItsExitCodeAndEndsTheWaiting) {
 
 TEST_F(ContainerStopTest, ACallerCutOffByItsDeadlineGoesOnWithoutASecondSignal) {
   std::string id = RunTrapped(kStubborn);
-  EXPECT_EQ(Stop(id, 30, milliseconds(500)).error_code(), StatusCode::DEADLINE_EXCEEDED);
-  EXPECT_TRUE(Stop(id, 1).ok());
+  EXPECT_EQ(node.TryStop(id, 30, milliseconds(500)).error_code(), StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(node.TryStop(id, 1).ok());
   auto status = node.Status(id);
   EXPECT_EQ(status.state(), cri::CONTAINER_EXITED);
   EXPECT_EQ(status.exit_code(), 137);
@@ -78,29 +48,29 @@ TEST_F(ContainerStopTest, ACallerCutOffByItsDeadlineGoesOnWithoutASecondSignal) 
 
 TEST_F(ContainerStopTest, AShorterStopOvertakesALongerOne) {
   std::string id = RunTrapped(kStubborn);
-  auto patient = std::async(std::launch::async, [&] { return Stop(id, 1000); });
+  auto patient = std::async(std::launch::async, [&] { return node.TryStop(id, 1000); });
   Eventually("the first signal", [&] { return node.LogText(id).find("term") != std::string::npos; });
-  EXPECT_TRUE(Stop(id, 0).ok());
+  EXPECT_TRUE(node.TryStop(id, 0).ok());
   EXPECT_TRUE(patient.get().ok());
   EXPECT_EQ(node.Status(id).exit_code(), 137);
 }
 
 TEST_F(ContainerStopTest, EveryVerbCanBeRepeated) {
   std::string id = node.Run(node.RunPod("p"), "c", {"sleep", "1000"});
-  EXPECT_EQ(Start(id).error_code(), StatusCode::FAILED_PRECONDITION);
-  EXPECT_TRUE(Stop(id, 0).ok());
-  EXPECT_TRUE(Stop(id, 0).ok());
-  EXPECT_EQ(Start(id).error_code(), StatusCode::FAILED_PRECONDITION);
-  EXPECT_TRUE(Remove(id).ok());
-  EXPECT_TRUE(Remove(id).ok());
-  EXPECT_TRUE(Stop(id, 0).ok());
-  EXPECT_EQ(Start(id).error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(node.TryStart(id).error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_TRUE(node.TryStop(id, 0).ok());
+  EXPECT_TRUE(node.TryStop(id, 0).ok());
+  EXPECT_EQ(node.TryStart(id).error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_TRUE(node.TryRemove(id).ok());
+  EXPECT_TRUE(node.TryRemove(id).ok());
+  EXPECT_TRUE(node.TryStop(id, 0).ok());
+  EXPECT_EQ(node.TryStart(id).error_code(), StatusCode::NOT_FOUND);
 }
 
 TEST_F(ContainerStopTest, ARunningContainerIsKilledByItsRemoval) {
   std::string id = RunTrapped(kStubborn);
-  EXPECT_TRUE(Remove(id).ok());
-  EXPECT_EQ(Stop(id, 0).error_code(), StatusCode::OK);
+  EXPECT_TRUE(node.TryRemove(id).ok());
+  EXPECT_EQ(node.TryStop(id, 0).error_code(), StatusCode::OK);
   cri::ListContainersResponse list;
   grpc::ClientContext context;
   ASSERT_TRUE(node.runtime().ListContainers(&context, {}, &list).ok());
@@ -114,9 +84,9 @@ TEST_F(ContainerStopTest, NoContainerRunsInAStoppedPodHoweverStartAndStopMeet) {
       c.clear_hostname();
     });
     std::string id = node.Create(pod, "c", {"sleep", "1000"});
-    auto started = std::async(std::launch::async, [&] { return Start(id); });
+    auto started = std::async(std::launch::async, [&] { return node.TryStart(id); });
     std::this_thread::sleep_for(std::chrono::microseconds(i * 150));
-    EXPECT_TRUE(StopPod(pod).ok());
+    EXPECT_TRUE(node.TryStopPod(pod).ok());
     grpc::Status status = started.get();
     EXPECT_NE(node.Status(id).state(), cri::CONTAINER_RUNNING) << "start: " << status.error_message();
     node.RemovePod(pod);

@@ -95,11 +95,7 @@ TEST_F(EventsTest, AFailedStartEndsTheContainer) {
   std::string pod = node.RunPod("p");
   Follower follower(node);
   std::string id = node.Create(pod, "c", {"/no/such/program"});
-  cri::StartContainerRequest request;
-  request.set_container_id(id);
-  cri::StartContainerResponse response;
-  grpc::ClientContext context;
-  EXPECT_FALSE(node.runtime().StartContainer(&context, request, &response).ok());
+  EXPECT_FALSE(node.TryStart(id).ok());
   EXPECT_THAT(Told(follower.Take(2), {{id, "c"}}), testing::ElementsAre("c C", "c X"));
 }
 
@@ -112,11 +108,7 @@ TEST_F(EventsTest, FollowersThatGoMakeRoomForOthers) {
     last = std::make_unique<Follower>(node);
     std::string id = node.Create(pod, "c", {"true"});
     const bool heard = last->Take(1).size() == 1;
-    cri::RemoveContainerRequest request;
-    request.set_container_id(id);
-    cri::RemoveContainerResponse response;
-    grpc::ClientContext context;
-    EXPECT_TRUE(node.runtime().RemoveContainer(&context, request, &response).ok());
+    EXPECT_TRUE(node.TryRemove(id).ok());
     return heard;
   });
 }

@@ -65,13 +65,6 @@ class NetworkFailuresTest : public NodeTest {
     grpc::ClientContext ctx;
     return node.runtime().RunPodSandbox(&ctx, req, &resp);
   }
-  grpc::Status Stop(const std::string& pod) {
-    cri::StopPodSandboxRequest req;
-    req.set_pod_sandbox_id(pod);
-    cri::StopPodSandboxResponse resp;
-    grpc::ClientContext ctx;
-    return node.runtime().StopPodSandbox(&ctx, req, &resp);
-  }
   std::vector<cri::PodSandbox> Pods() {
     cri::ListPodSandboxResponse resp;
     grpc::ClientContext ctx;
@@ -96,7 +89,7 @@ TEST_F(NetworkFailuresTest, AStopWhoseDelFailedIsTriedAgain) {
   const std::string c = node.Run(pod, "c", {"sleep", "1000"});
   Script("[ $CNI_COMMAND != DEL ] || { echo switch is away >&2; exit 1; }");
   for (int i = 0; i < 2; ++i) {
-    grpc::Status st = Stop(pod);
+    grpc::Status st = node.TryStopPod(pod);
     EXPECT_FALSE(st.ok());
     EXPECT_THAT(st.error_message(), HasSubstr("switch is away"));
   }
@@ -105,7 +98,7 @@ TEST_F(NetworkFailuresTest, AStopWhoseDelFailedIsTriedAgain) {
   ASSERT_EQ(Pods().size(), 1u);
   EXPECT_EQ(Pods()[0].state(), cri::SANDBOX_NOTREADY);
   Script("true");
-  EXPECT_TRUE(Stop(pod).ok());
+  EXPECT_TRUE(node.TryStopPod(pod).ok());
   EXPECT_FALSE(fs::exists(node.dir() + "/run/netns/" + pod));
   node.RemovePod(pod);
   ExpectNothingLeft();
@@ -140,9 +133,9 @@ TEST_F(NetworkFailuresTest, AHangingPluginKeepsNeitherOtherPodsNorTheNextDaemonW
   std::string good = node.RunPod("good"), bad = node.RunPod("bad");
   Script("case $CNI_COMMAND$CNI_CONTAINERID in DEL" + bad + ") touch $here/logs/hangs; sleep 1000;; esac");
   fs::create_directories(node.log_dir());
-  std::thread stop([&] { EXPECT_FALSE(Stop(bad).ok()); });
+  std::thread stop([&] { EXPECT_FALSE(node.TryStopPod(bad).ok()); });
   Eventually("the plugin to hang", [&] { return fs::exists(node.log_dir() + "/hangs"); });
-  EXPECT_TRUE(Stop(good).ok());
+  EXPECT_TRUE(node.TryStopPod(good).ok());
   node.Kill9();
   stop.join();
   ASSERT_NO_FATAL_FAILURE(node.Start());  // its recovery hangs in the same way

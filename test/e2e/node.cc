@@ -197,12 +197,50 @@ std::string Node::Create(const std::string& pod, const std::string& name, const 
   return resp.container_id();
 }
 
-void Node::StartContainer(const std::string& id) {
+grpc::Status Node::TryStart(const std::string& container) {
   cri::StartContainerRequest req;
-  req.set_container_id(id);
+  req.set_container_id(container);
   cri::StartContainerResponse resp;
   grpc::ClientContext ctx;
-  auto st = runtime_->StartContainer(&ctx, req, &resp);
+  return runtime_->StartContainer(&ctx, req, &resp);
+}
+
+grpc::Status Node::TryStop(const std::string& container, int64_t timeout, std::chrono::milliseconds client_deadline) {
+  cri::StopContainerRequest req;
+  req.set_container_id(container);
+  req.set_timeout(timeout);
+  cri::StopContainerResponse resp;
+  grpc::ClientContext ctx;
+  ctx.set_deadline(std::chrono::system_clock::now() + client_deadline);
+  return runtime_->StopContainer(&ctx, req, &resp);
+}
+
+grpc::Status Node::TryRemove(const std::string& container) {
+  cri::RemoveContainerRequest req;
+  req.set_container_id(container);
+  cri::RemoveContainerResponse resp;
+  grpc::ClientContext ctx;
+  return runtime_->RemoveContainer(&ctx, req, &resp);
+}
+
+grpc::Status Node::TryStopPod(const std::string& pod) {
+  cri::StopPodSandboxRequest req;
+  req.set_pod_sandbox_id(pod);
+  cri::StopPodSandboxResponse resp;
+  grpc::ClientContext ctx;
+  return runtime_->StopPodSandbox(&ctx, req, &resp);
+}
+
+grpc::Status Node::TryRemovePod(const std::string& pod) {
+  cri::RemovePodSandboxRequest req;
+  req.set_pod_sandbox_id(pod);
+  cri::RemovePodSandboxResponse resp;
+  grpc::ClientContext ctx;
+  return runtime_->RemovePodSandbox(&ctx, req, &resp);
+}
+
+void Node::StartContainer(const std::string& id) {
+  auto st = TryStart(id);
   EXPECT_TRUE(st.ok()) << "StartContainer " << id << ": " << Describe(st);
 }
 
@@ -214,16 +252,9 @@ std::string Node::Run(const std::string& pod, const std::string& name, const std
 }
 
 void Node::RemovePod(const std::string& pod) {
-  cri::StopPodSandboxRequest stop;
-  stop.set_pod_sandbox_id(pod);
-  cri::StopPodSandboxResponse stopped;
-  grpc::ClientContext c1, c2;
-  auto st = runtime_->StopPodSandbox(&c1, stop, &stopped);
+  auto st = TryStopPod(pod);
   EXPECT_TRUE(st.ok()) << "StopPodSandbox: " << Describe(st);
-  cri::RemovePodSandboxRequest rm;
-  rm.set_pod_sandbox_id(pod);
-  cri::RemovePodSandboxResponse removed;
-  st = runtime_->RemovePodSandbox(&c2, rm, &removed);
+  st = TryRemovePod(pod);
   EXPECT_TRUE(st.ok()) << "RemovePodSandbox: " << Describe(st);
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -43,6 +44,13 @@ class Node {
   std::string Run(const std::string& pod, const std::string& name, const std::vector<std::string>& command,
                   const std::function<void(cri::ContainerConfig&)>& edit = {});
   void RemovePod(const std::string& pod);  // stop and remove
+  // The same verbs for tests of what they answer.
+  grpc::Status TryStart(const std::string& container);
+  grpc::Status TryStop(const std::string& container, int64_t timeout,
+                       std::chrono::milliseconds client_deadline = std::chrono::minutes(1));
+  grpc::Status TryRemove(const std::string& container);
+  grpc::Status TryStopPod(const std::string& pod);
+  grpc::Status TryRemovePod(const std::string& pod);
   cri::ContainerStatus Status(const std::string& container);
   cri::ContainerStatus WaitExited(const std::string& container);
   std::string PodIp(const std::string& pod);
