@@ -42,6 +42,7 @@ absl::Status CollectOwned(const char* table, const std::string& network, const s
   ASSIGN_OR_RETURN(Netfilter netfilter, Netfilter::Open());
   ASSIGN_OR_RETURN(const std::vector<Rule> rules, netfilter.ListRules(table));
   std::vector<std::string> labels;
+  labels.reserve(valid.size());
   for (const cni::Attachment& held : valid) labels.push_back(AttachmentLabel(network, held));
   Transaction transaction(table);
   for (const Rule& rule : rules) {
