@@ -14,6 +14,7 @@
 #include "cri/network/capabilities.h"
 #include "cri/network/config_dir.h"
 #include "cri/network/plugin.h"
+#include "cri/network/status_probe.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -69,7 +70,9 @@ class Caller final : public Network {
       : timeout_(options.timeout_seconds),
         configs_(options.conf_dir),
         cache_(options.cache_dir),
-        plugins_(options.bin_dirs) {}
+        plugins_(options.bin_dirs),
+        status_([this](const Loaded& loaded) { return AskStatus(loaded); },
+                std::chrono::seconds(options.status_seconds)) {}
 
   Readiness Ready() override;
   std::string network_name() const override {
@@ -95,6 +98,9 @@ class Caller final : public Network {
   absl::Status DeleteChain(const Chain& chain);
   absl::Status CallForNetwork(const char* command, const Loaded& loaded, const std::vector<cni::Attachment>* valid,
                               Clock::time_point deadline);
+  absl::Status AskStatus(const Loaded& loaded) {
+    return CallForNetwork("STATUS", loaded, nullptr, Clock::now() + kStatusTimeout);
+  }
   absl::StatusOr<std::string> Call(const char* command, const Chain& chain, size_t plugin, const std::string& previous,
                                    Clock::time_point deadline);
   absl::StatusOr<std::shared_ptr<const Loaded>> ConfigOf(const CacheEntry& entry);
@@ -103,6 +109,7 @@ class Caller final : public Network {
   mutable ConfigDir configs_;
   const ResultCache cache_;
   Plugins plugins_;
+  StatusProbe status_;  // last: its thread uses the others
 };
 
 absl::Status Caller::CheckPlugins(const Loaded& loaded) const {
@@ -127,8 +134,7 @@ absl::Status Caller::CallForNetwork(const char* command, const Loaded& loaded,
 Readiness Caller::Ready() {
   auto loaded = configs_.Current();
   absl::Status status = loaded.ok() ? CheckPlugins(**loaded) : loaded.status();
-  if (status.ok() && cni::VersionAtLeast((*loaded)->list.version, kVersionOfStatus))
-    status = CallForNetwork("STATUS", **loaded, nullptr, Clock::now() + kStatusTimeout);
+  if (status.ok() && cni::VersionAtLeast((*loaded)->list.version, kVersionOfStatus)) status = status_.Last(*loaded);
   if (!status.ok()) return {false, "NetworkPluginNotReady", std::string(status.message())};
   return {true, "", ""};
 }

@@ -45,13 +45,14 @@ class Network {
     std::string conf_dir, cache_dir;
     std::vector<std::string> bin_dirs;
     int timeout_seconds = 60;  // for all plugins of one ADD or DEL together; then the running one is killed
+    int status_seconds = 5;    // how long an answer to STATUS counts before the plugins are asked again
   };
   // conf_dir may not exist yet.
   static absl::StatusOr<std::unique_ptr<Network>> Create(const Options& options);
   virtual ~Network() = default;
 
-  // A usable configuration, its plugins found and, from specification 1.1.0 on, each content when asked for its STATUS, for
-  // which all have five seconds.
+  // A usable configuration, its plugins found and, from specification 1.1.0 on, each content when last asked for its STATUS.
+  // Never waits for a plugin; not ready until the first answer, for which all have five seconds.
   virtual Readiness Ready() = 0;
   // The name of the network in use; empty when there is none.
   virtual std::string network_name() const = 0;

@@ -97,6 +97,7 @@ absl::Status Daemon::Parts::Recover() {
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
   // Before anybody can ask for a pod.
   if (absl::Status status = network->Collect(); !status.ok()) log->warn("CNI GC: {}", std::string(status.message()));
+  network->Ready();  // has the plugins asked whose answer the first Status will give
   images->HoldsRestored();
   log->info("{} pods and {} containers recovered in {:.1f} ms", store->Pods().size(), store->Containers().size(),
             absl::ToDoubleMilliseconds(absl::Now() - begin));

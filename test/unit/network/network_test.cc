@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "test/unit/network/fixture.h"
 
@@ -46,7 +47,7 @@ class NetworkTest : public Scratch {
     Open(60);
   }
   void Open(int timeout_seconds) {
-    auto opened = Network::Create({dir_ + "/net.d", dir_ + "/cache", {dir_ + "/bin"}, timeout_seconds});
+    auto opened = Network::Create({dir_ + "/net.d", dir_ + "/cache", {dir_ + "/bin"}, timeout_seconds, 0});
     ASSERT_TRUE(opened.ok());
     network_ = std::move(*opened);
   }
@@ -204,13 +205,22 @@ TEST_F(NetworkTest, PluginsOf110SayWhetherTheyAreReady) {
   EXPECT_TRUE(network_->Ready().ready);
   EXPECT_EQ(Read("calls"), "") << "before 1.1.0 there is no STATUS";
   Configure(R"({"type":"first"},{"type":"second"})", "1.1.0");
-  EXPECT_TRUE(network_->Ready().ready);
-  EXPECT_EQ(Read("calls"), "first STATUS\nsecond STATUS\n");
+  while (!network_->Ready().ready) std::this_thread::yield();
+  EXPECT_THAT(Read("calls"), testing::StartsWith("first STATUS\nsecond STATUS\n"));
   Plugin("second", R"(echo '{"cniVersion":"1.1.0","code":50,"msg":"no address is free"}'; exit 1)");
-  const Readiness readiness = network_->Ready();
-  EXPECT_FALSE(readiness.ready);
+  Readiness readiness;
+  do readiness = network_->Ready();
+  while (readiness.ready);
   EXPECT_EQ(readiness.reason, "NetworkPluginNotReady");
   EXPECT_THAT(readiness.message, AllOf(HasSubstr("\"second\""), HasSubstr("no address is free")));
+}
+
+TEST_F(NetworkTest, NobodyWaitsForAPluginThatIsSlowToSayItsStatus) {
+  Plugin("second", "while [ ! -e $here/go ]; do sleep 0.01; done");
+  Configure(R"({"type":"first"},{"type":"second"})", "1.1.0");
+  for (int i = 0; i < 3; ++i) EXPECT_THAT(network_->Ready().message, HasSubstr("being asked for their STATUS"));
+  Write("go", "");
+  while (!network_->Ready().ready) std::this_thread::yield();
 }
 
 TEST_F(NetworkTest, CollectTellsWhatIsAttached) {
