@@ -4,7 +4,7 @@
 #include <cstdint>
 
 // The fixed part of a line in the kubelet's log format: "2026-01-02T03:04:05.000000000Z stdout F " then the content and
-// a newline (KUBELET.md 48; k8s.io/cri-client pkg/logs).
+// a newline (k8s.io/cri-client pkg/logs).
 namespace wherry::shim {
 
 enum class StreamName { kStdout, kStderr };

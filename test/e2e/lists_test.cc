@@ -1,4 +1,4 @@
-// Lists as streams (KUBELET.md has them in its line 14): what the plain lists say, in bounded messages, each item once.
+// Lists as streams: what the plain lists say, in bounded messages, each item once.
 
 #include <grpcpp/grpcpp.h>
 

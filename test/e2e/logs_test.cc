@@ -1,4 +1,4 @@
-// Container logs as the kubelet reads them (its lines 25, 31 and 48).
+// Container logs as the kubelet reads them.
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-// Statistics over CRI as the kubelet reads them (its line 49): of what runs, from the kernel's own counters.
+// Statistics over CRI as the kubelet reads them: of what runs, from the kernel's own counters.
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
