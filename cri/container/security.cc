@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "cri/container/capabilities.h"
 #include "cri/container/spec.h"
+#include "runtime/security/paths.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -74,6 +75,7 @@ absl::StatusOr<shim::v1::PidNamespace> PidMode(const ::runtime::v1::NamespaceOpt
 HostFacts HostFacts::Probe() {
   HostFacts facts;
   facts.capabilities = AvailableCapabilities();
+  facts.masked_paths = security::DefaultMaskedPaths();
   facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
   auto apparmor = sys::ReadFileAt(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 16);
   facts.apparmor = apparmor.ok() && !apparmor->empty() && apparmor->front() == 'Y';

@@ -3,23 +3,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "cri/container/resources.h"
+#include "runtime/security/paths.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
 namespace {
 
-// What a container must not see or change in /proc and /sys when the request does not say. An empty list in a request
-// means this list: only pods with a user namespace may ask for an unmasked /proc, and those are refused elsewhere.
-constexpr const char* kMaskedPaths[] = {
-    "/proc/asound",      "/proc/acpi",          "/proc/interrupts", "/proc/kcore",
-    "/proc/keys",        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-    "/proc/sched_debug", "/proc/scsi",          "/sys/firmware",    "/sys/devices/virtual/powercap",
-};
-constexpr const char* kReadonlyPaths[] = {
-    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-};
-
-absl::Status SetPaths(const ::runtime::v1::LinuxContainerSecurityContext& security, shim::v1::Rootfs& rootfs) {
+// An empty list in a request means the usual one: only pods with a user namespace may ask for an unmasked /proc, and those are
+// refused elsewhere.
+absl::Status SetPaths(const SpecInput& input, shim::v1::Rootfs& rootfs) {
+  const auto& security = SecurityOf(input.config);
   if (security.privileged()) return absl::OkStatus();
   for (const auto& path : security.masked_paths()) {
     ASSIGN_OR_RETURN(*rootfs.add_masked_paths(), CleanPath(path, "masked_paths"));
@@ -28,10 +21,10 @@ absl::Status SetPaths(const ::runtime::v1::LinuxContainerSecurityContext& securi
     ASSIGN_OR_RETURN(*rootfs.add_readonly_paths(), CleanPath(path, "readonly_paths"));
   }
   if (security.masked_paths().empty()) {
-    for (const char* path : kMaskedPaths) rootfs.add_masked_paths(path);
+    for (const std::string& path : input.host.masked_paths) rootfs.add_masked_paths(path);
   }
   if (security.readonly_paths().empty()) {
-    for (const char* path : kReadonlyPaths) rootfs.add_readonly_paths(path);
+    for (const std::string& path : security::DefaultReadonlyPaths()) rootfs.add_readonly_paths(path);
   }
   return absl::OkStatus();
 }
@@ -68,7 +61,7 @@ absl::Status SetRootfs(const SpecInput& input, shim::v1::Rootfs& rootfs) {
   rootfs.set_all_devices(security.privileged());
   RETURN_IF_ERROR(AddMounts(input, rootfs));
   RETURN_IF_ERROR(AddImageVolumes(input, rootfs));
-  RETURN_IF_ERROR(SetPaths(security, rootfs));
+  RETURN_IF_ERROR(SetPaths(input, rootfs));
   return AddDevices(input.config, rootfs);
 }
 

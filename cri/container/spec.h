@@ -19,6 +19,7 @@ struct HostFacts {
   uint64_t capabilities = 0;  // that containers may be given
   bool selinux = false;       // enabled in the running kernel
   bool apparmor = false;
+  std::vector<std::string> masked_paths;  // in containers whose request says nothing
   static HostFacts Probe();
 };
 
