@@ -13,7 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
-// Operations on one pod or container exclude each other without a lock being held while they work (promise 2): an
+// Operations on one pod or container exclude each other without a lock being held while they work: an
 // operation owns a key, and the mutex only guards the set of owned keys. Whoever does not change things (lists, status)
 // takes no key at all.
 namespace wherry::container {

@@ -5,7 +5,7 @@
 #include "cri/config/config.h"
 
 // The names of everything that a pod or a container owns on the host. All derive from its id and the configuration and
-// are written down nowhere: after a crash the same functions find what is left (promise 1).
+// are written down nowhere: after a crash the same functions find what is left.
 namespace wherry::container {
 
 class Paths {

@@ -11,7 +11,7 @@
 #include "cri/store/records.pb.h"
 
 // From a CRI request and an image to what the shim is told: one plain function per part, without side effects, so that
-// every rule can be tested alone. A field that cannot be honoured is refused by its name (promise 8).
+// every rule can be tested alone. A field that cannot be honoured is refused by its name.
 namespace wherry::container {
 
 // What this host can and cannot enforce; looked up once.

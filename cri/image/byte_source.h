@@ -7,7 +7,7 @@
 
 // A layer travels through a chain of sources, each pulling from the one below:
 //   file range → hash (blob digest) → decompressor → hash (diffID) → tar reader
-// so that its bytes are read once, and checked while they are used (promise 5).
+// so that its bytes are read once, and checked while they are used.
 namespace wherry::image {
 
 class ByteSource {

@@ -8,7 +8,7 @@
 
 namespace wherry::image {
 
-// One thread that runs tasks in the order of their arrival: mutual exclusion without a lock held across a system call (promise 2).
+// One thread that runs tasks in the order of their arrival: mutual exclusion without a lock held across a system call.
 class TaskQueue {
  public:
   TaskQueue() : thread_([this] { Loop(); }) {}

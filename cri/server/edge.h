@@ -23,7 +23,7 @@ namespace wherry::server {
 
 // What an RPC may cost, and so how loudly a success is logged (a kubelet lists every second and probes all the time).
 enum class Kind {
-  kRead,    // answers from memory: always admitted, success logged at trace
+  kRead,    // changes nothing and waits for no container: always admitted, success logged at trace
   kProbe,   // runs something in a container: success logged at debug
   kChange,  // success logged at info
 };

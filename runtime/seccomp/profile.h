@@ -46,7 +46,7 @@ struct Profile {
 };
 
 // Reads a JSON profile. InvalidArgument names what is wrong; unknown members, actions, operators and flags are refused,
-// because a profile that is half understood is not the profile that was asked for (promise 8). `text` at most 1 MiB.
+// because a profile that is half understood is not the profile that was asked for. `text` at most 1 MiB.
 absl::StatusOr<Profile> Parse(absl::string_view text);
 
 // wherry's profile for RuntimeDefault; default_profile.cc argues it.

@@ -10,7 +10,7 @@
 #include "runtime/sys/unique_fd.h"
 
 // Whole-file reads and writes relative to a directory descriptor. Every read has a bound, because much of what is
-// read was written by somebody else (promise 6).
+// read was written by somebody else.
 namespace wherry::sys {
 
 // openat(2) with O_CLOEXEC added. `dirfd` may be AT_FDCWD.

@@ -135,6 +135,7 @@ TEST_F(CrashTest, ImportsRunAtOnce) {
     archives.push_back(Write(absl::StrCat("archive", i, ".tar"), test::OciArchive({image})));
   }
   std::vector<std::thread> threads;
+  threads.reserve(archives.size());
   std::atomic<int> ok{0};
   for (const std::string& archive : archives)
     threads.emplace_back([&] { ok += store_->Import(archive, {}).ok() ? 1 : 0; });
@@ -156,6 +157,7 @@ TEST_F(CrashTest, ImportsAndRemovalsAtOnce) {
     archives.push_back(Write(absl::StrCat("archive", i, ".tar"), test::OciArchive({image})));
   }
   std::vector<std::thread> threads;
+  threads.reserve(archives.size());
   for (int i = 0; i < 3; ++i) {
     threads.emplace_back([&, i] {
       for (int n = 0; n < 10; ++n) {
