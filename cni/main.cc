@@ -18,9 +18,9 @@ namespace {
 using wherry::plugins::Call;
 using wherry::plugins::Plugin;
 
-constexpr const Plugin* kPlugins[] = {&wherry::plugins::kBandwidth, &wherry::plugins::kBridge,
-                                      &wherry::plugins::kHostLocal, &wherry::plugins::kLoopback,
-                                      &wherry::plugins::kPortmap,   &wherry::plugins::kTuning};
+constexpr const Plugin* kPlugins[] = {
+    &wherry::plugins::kBandwidth, &wherry::plugins::kBridge, &wherry::plugins::kHostLocal, &wherry::plugins::kLoopback,
+    &wherry::plugins::kPortmap,   &wherry::plugins::kStatic, &wherry::plugins::kTuning};
 
 absl::StatusOr<const Plugin*> PluginOf(absl::string_view program) {
   const absl::string_view name = program.substr(program.rfind('/') + 1);

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/cni/error.h"
 #include "api/cni/fields.h"
@@ -42,13 +41,9 @@ absl::Status ReadRequested(const Json& item, const std::string& path, HostLocalC
   if (!item.is_string()) return Invalid(absl::StrCat(path, " is not a string"));
   const auto& text = item.get_ref<const std::string&>();
   if (text.empty()) return absl::OkStatus();
-  absl::StatusOr<cni::IpAddress> address = cni::IpAddress::Parse(text);
-  if (absl::StrContains(text, '/')) {
-    absl::StatusOr<cni::IpPrefix> prefix = cni::IpPrefix::Parse(text);
-    address = prefix.ok() ? absl::StatusOr<cni::IpAddress>(prefix->address) : prefix.status();
-  }
-  if (!address.ok()) return Invalid(absl::StrCat(path, ": ", address.status().message()));
-  out->requested.push_back(*address);
+  absl::StatusOr<RequestedAddress> ip = ParseRequestedAddress(text);
+  if (!ip.ok()) return Invalid(absl::StrCat(path, ": ", ip.status().message()));
+  out->requested.push_back(ip->address);
   return absl::OkStatus();
 }
 
@@ -83,10 +78,10 @@ absl::Status CheckRanges(std::vector<RangeSet>* ranges) {
 
 }  // namespace
 
-absl::StatusOr<HostLocalConfig> ReadHostLocalConfig(const Json& document, const cni::IpAddress& argument) {
+absl::StatusOr<HostLocalConfig> ReadHostLocalConfig(const Json& document, const Arguments& arguments) {
   HostLocalConfig out;
   std::string name, data_dir;
-  if (argument.valid()) out.requested.push_back(argument);
+  for (const RequestedAddress& ip : arguments.ips) out.requested.push_back(ip.address);
   const auto requested = [&](const Json& item, const std::string& path) { return ReadRequested(item, path, &out); };
   cni::Fields fields(document, "");
   fields.String("name", &name);

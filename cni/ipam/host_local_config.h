@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "api/cni/address.h"
 #include "api/cni/result.h"
+#include "cni/ipam/arguments.h"
 #include "cni/ipam/range.h"
 
 // What host-local reads from a network configuration: the "ipam" object in both its forms (a single range inline, or
@@ -23,8 +24,8 @@ struct HostLocalConfig {
 
 inline constexpr char kDefaultDataDir[] = "/var/lib/cni/networks";
 
-// `document` is the whole configuration with a valid "name"; `argument` is IP= of CNI_ARGS or none. InvalidConfig (7) with
+// `document` is the whole configuration with a valid "name"; of `arguments` only the addresses count. InvalidConfig (7) with
 // the path of what is wrong.
-absl::StatusOr<HostLocalConfig> ReadHostLocalConfig(const nlohmann::json& document, const cni::IpAddress& argument);
+absl::StatusOr<HostLocalConfig> ReadHostLocalConfig(const nlohmann::json& document, const Arguments& arguments);
 
 }  // namespace wherry::ipam

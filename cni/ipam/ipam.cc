@@ -9,12 +9,13 @@
 #include "cni/ipam/delegate.h"
 #include "cni/ipam/host_local.h"
 #include "cni/ipam/host_local_config.h"
+#include "cni/ipam/static.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::ipam {
 namespace {
 
-bool InProcess(const Request& request) { return request.type == "host-local"; }
+constexpr char kHostLocal[] = "host-local", kStatic[] = "static";
 
 absl::StatusOr<std::string> Run(const Request& request, absl::string_view command) {
   return Delegate(request.type, request.cni_path, command, request.text);
@@ -35,6 +36,23 @@ absl::StatusOr<cni::Result> AddByPlugin(const Request& request) {
   if (absl::Status undone = RunSilent(request, "DEL"); !undone.ok())
     failure = sys::Annotate(failure, absl::StrCat("DEL: ", undone.message(), "; after"));
   return failure;
+}
+
+absl::StatusOr<cni::Result> AddStatic(const Request& request) {
+  ASSIGN_OR_RETURN(cni::Result result, ReadStatic(request.document, request.arguments));
+  if (result.ips.empty())
+    return cni::MakeError(cni::ErrorCode::kInvalidConfig, "ipam.addresses: none here, by CNI_ARGS or from the runtime");
+  return result;
+}
+
+absl::Status CheckPrevious(const Request& request) {
+  ASSIGN_OR_RETURN(const cni::Result wanted, ReadStatic(request.document, request.arguments));
+  const auto previous = request.document.find("prevResult");
+  if (previous == request.document.end())
+    return cni::MakeError(cni::ErrorCode::kInvalidConfig, "prevResult: missing, and CHECK needs it");
+  ASSIGN_OR_RETURN_CTX(const cni::Result present, cni::ReadResult(*previous, request.document.value("cniVersion", "")),
+                       "prevResult");
+  return CheckStatic(wanted, present);
 }
 
 }  // namespace
@@ -58,32 +76,37 @@ absl::StatusOr<std::vector<cni::Attachment>> ValidAttachments(const nlohmann::js
 }
 
 absl::StatusOr<cni::Result> Add(const Request& request) {
-  if (!InProcess(request)) return AddByPlugin(request);
-  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.argument));
+  if (request.type == kStatic) return AddStatic(request);
+  if (request.type != kHostLocal) return AddByPlugin(request);
+  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.arguments));
   return Allocate(config, request.attachment);
 }
 
 absl::Status Delete(const Request& request) {
-  if (!InProcess(request)) return RunSilent(request, "DEL");
-  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.argument));
+  if (request.type == kStatic) return absl::OkStatus();
+  if (request.type != kHostLocal) return RunSilent(request, "DEL");
+  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.arguments));
   return Release(config, request.attachment);
 }
 
 absl::Status Check(const Request& request) {
-  if (!InProcess(request)) return RunSilent(request, "CHECK");
-  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.argument));
+  if (request.type == kStatic) return CheckPrevious(request);
+  if (request.type != kHostLocal) return RunSilent(request, "CHECK");
+  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.arguments));
   return Check(config, request.attachment);
 }
 
 absl::Status Status(const Request& request) {
-  if (!InProcess(request)) return RunSilent(request, "STATUS");
-  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.argument));
+  if (request.type == kStatic) return ReadStatic(request.document, request.arguments).status();
+  if (request.type != kHostLocal) return RunSilent(request, "STATUS");
+  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.arguments));
   return Ready(config);
 }
 
 absl::Status Collect(const Request& request) {
-  if (!InProcess(request)) return RunSilent(request, "GC");
-  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.argument));
+  if (request.type == kStatic) return absl::OkStatus();
+  if (request.type != kHostLocal) return RunSilent(request, "GC");
+  ASSIGN_OR_RETURN(HostLocalConfig config, ReadHostLocalConfig(request.document, request.arguments));
   ASSIGN_OR_RETURN(std::vector<cni::Attachment> valid, ValidAttachments(request.document));
   return Collect(config, valid);
 }

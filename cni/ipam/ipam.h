@@ -8,9 +8,10 @@
 #include "api/cni/address.h"
 #include "api/cni/config.h"
 #include "api/cni/result.h"
+#include "cni/ipam/arguments.h"
 
-// IP address management on behalf of another plugin (CNI specification section 4). "host-local" runs in this process:
-// another exec would cost as much as all the rest of ADD. Every other type is run from CNI_PATH.
+// IP address management on behalf of another plugin (CNI specification section 4). "host-local" and "static" run in this
+// process: another exec would cost as much as all the rest of ADD. Every other type is run from CNI_PATH.
 namespace wherry::ipam {
 
 struct Request {
@@ -18,7 +19,7 @@ struct Request {
   const nlohmann::json& document;  // the whole network configuration …
   const std::string& text;         // … and as it came
   cni::Attachment attachment;      // empty for STATUS and GC
-  cni::IpAddress argument;         // IP= of CNI_ARGS
+  Arguments arguments;             // of CNI_ARGS
   std::string cni_path;
 };
 

@@ -48,7 +48,7 @@ absl::Status BridgeGc(const Call& call) {
 }  // namespace
 
 ipam::Request IpamRequest(const Call& call, const BridgeConfig& config) {
-  return {config.ipam_type, call.document, call.input, call.attachment, call.arguments.ip, call.path};
+  return {config.ipam_type, call.document, call.input, call.attachment, call.arguments.ipam, call.path};
 }
 
 absl::Status BridgeDel(const Call& call) {

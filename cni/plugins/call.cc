@@ -82,6 +82,20 @@ absl::Status ReadVersionRequest(Call* call) {
   return fields.status();
 }
 
+// A value of CNI_ARGS that is a list with commas.
+template <typename Item>
+absl::Status ReadList(const char* key, absl::string_view text, absl::StatusOr<Item> (*parse)(absl::string_view),
+                      std::vector<Item>* out) {
+  for (absl::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    absl::StatusOr<Item> parsed = parse(absl::StripAsciiWhitespace(item));
+    if (!parsed.ok())
+      return MakeError(ErrorCode::kInvalidEnvironment,
+                       absl::StrCat("CNI_ARGS: ", key, ": ", parsed.status().message()));
+    out->push_back(*std::move(parsed));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Arguments> ParseArguments(absl::string_view text) {
@@ -93,14 +107,13 @@ absl::StatusOr<Arguments> ParseArguments(absl::string_view text) {
     const auto& [key, value] = split;
     if (key == "IgnoreUnknown") {
       ignore = absl::AsciiStrToLower(value) == "true" || value == "1";
-    } else if (key == "IP" && !value.empty()) {
-      absl::StatusOr<cni::IpAddress> ip = cni::IpAddress::Parse(value.substr(0, value.find('/')));
-      if (!ip.ok())
-        return MakeError(ErrorCode::kInvalidEnvironment, absl::StrCat("CNI_ARGS: IP: ", ip.status().message()));
-      out.ip = *ip;
+    } else if (key == "IP") {
+      RETURN_IF_ERROR(ReadList("IP", value, ipam::ParseRequestedAddress, &out.ipam.ips));
+    } else if (key == "GATEWAY") {
+      RETURN_IF_ERROR(ReadList("GATEWAY", value, cni::IpAddress::Parse, &out.ipam.gateways));
     } else if (key == "MAC") {
       out.mac = std::string(value);
-    } else if (key != "IP") {
+    } else {
       unknown.emplace_back(pair);
     }
   }

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "api/cni/address.h"
 #include "api/cni/config.h"
+#include "cni/ipam/arguments.h"
 
 // One call of a plugin (CNI specification section 2): parameters from the environment, the configuration from standard
 // input, both checked before any plugin sees them.
@@ -17,7 +17,7 @@ using Environment = std::function<const char*(const char* name)>;
 
 // CNI_ARGS. What we do not know is refused unless IgnoreUnknown says otherwise, as the field does.
 struct Arguments {
-  cni::IpAddress ip;
+  ipam::Arguments ipam;  // IP=, GATEWAY=
   std::string mac;
 };
 absl::StatusOr<Arguments> ParseArguments(absl::string_view text);

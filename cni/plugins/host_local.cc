@@ -10,7 +10,7 @@ namespace wherry::plugins {
 namespace {
 
 absl::StatusOr<ipam::HostLocalConfig> Config(const Call& call) {
-  return ipam::ReadHostLocalConfig(call.document, call.arguments.ip);
+  return ipam::ReadHostLocalConfig(call.document, call.arguments.ipam);
 }
 
 absl::StatusOr<cni::Result> Add(const Call& call) {

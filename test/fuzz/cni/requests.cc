@@ -4,6 +4,7 @@
 
 #include "api/cni/fields.h"
 #include "cni/ipam/host_local_config.h"
+#include "cni/ipam/static.h"
 #include "cni/plugins/bridge_config.h"
 #include "cni/plugins/call.h"
 #include "test/fuzz/target.h"
@@ -28,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto document = wherry::cni::ParseJson(text);
   if (!document.ok()) return 0;
   if (data[0] % 3 == 1) {
-    (void)wherry::ipam::ReadHostLocalConfig(*document, wherry::cni::IpAddress()).ok();
+    (void)wherry::ipam::ReadHostLocalConfig(*document, {}).ok();
+    (void)wherry::ipam::ReadStatic(*document, {}).ok();
     return 0;
   }
   wherry::plugins::Call call;

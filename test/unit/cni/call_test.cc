@@ -80,11 +80,16 @@ TEST(Call, CommandsBelongToVersions) {
 
 TEST(Arguments, UnknownOnesNeedPermission) {
   EXPECT_TRUE(ParseArguments("").ok());
-  EXPECT_EQ(ParseArguments("IP=10.1.0.5")->ip.ToString(), "10.1.0.5");
+  EXPECT_EQ(ParseArguments("IP=10.1.0.5")->ipam.ips.at(0).address.ToString(), "10.1.0.5");
+  const Arguments lists = ParseArguments("IP=10.1.0.5/24, fd00::5/64;GATEWAY=10.1.0.1,fd00::1").value();
+  ASSERT_EQ(lists.ipam.ips.size(), 2U);
+  EXPECT_EQ(lists.ipam.ips[1].length, 64);
+  EXPECT_EQ(lists.ipam.gateways.at(1).ToString(), "fd00::1");
   EXPECT_EQ(cni::ToError(ParseArguments("K8S_POD_NAME=a").status()).code, 4U);
   EXPECT_TRUE(ParseArguments("IgnoreUnknown=1;K8S_POD_NAME=a;K8S_POD_UID=b").ok());
   EXPECT_TRUE(ParseArguments("K8S_POD_NAME=a;IgnoreUnknown=true").ok());
-  EXPECT_EQ(cni::ToError(ParseArguments("IP=x").status()).code, 4U);
+  for (const char* wrong : {"IP=x", "IP=10.1.0.5/33", "IP=10.1.0.5,x", "GATEWAY=10.1.0.1/24"})
+    EXPECT_EQ(cni::ToError(ParseArguments(wrong).status()).code, 4U) << wrong;
 }
 
 uint32_t BridgeCode(const std::string& more) {

@@ -16,7 +16,7 @@ TEST(HostLocalConfig, TakesTheOldAndTheNewFormTogether) {
       "rangeStart": "10.1.0.10", "ranges": [[{"subnet": "fd00::/64"}]], "routes": [{"dst": "0.0.0.0/0"}],
       "dataDir": "/data", "resolvConf": "/etc/resolv.conf"}, "runtimeConfig": {"ipRanges": [[{"subnet": "10.9.0.0/24"}]],
       "ips": ["10.1.0.20/24"]}, "args": {"cni": {"ips": ["fd00::7"]}}})"),
-                          cni::IpAddress::Parse("10.9.0.9").value());
+                          Arguments{{{cni::IpAddress::Parse("10.9.0.9").value(), 24}}, {}});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->directory, "/data/n");
   ASSERT_EQ(config->ranges.size(), 3U);
