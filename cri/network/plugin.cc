@@ -54,22 +54,22 @@ absl::StatusCode CodeFor(absl::StatusCode plugin) {
   }
 }
 
-absl::Status Failure(const Children::Ended& ended) {
-  const std::string said = Excerpt(ended.errors);
+absl::Status Failure(const sys::Children::Ended& ended) {
+  const std::string said = sys::Excerpt(ended.errors);
   if (auto error = cni::ParseError(ended.output); error.ok()) {
     const absl::Status status = cni::ToStatus(*error);
-    const std::string text = Excerpt(std::string(status.message()));
+    const std::string text = sys::Excerpt(std::string(status.message()));
     return absl::Status(CodeFor(status.code()),
                         absl::StrCat(text.empty() ? said : text, " (CNI error ", error->code, ")"));
   }
   const std::string how = WIFSIGNALED(ended.status) ? absl::StrCat("signal ", WTERMSIG(ended.status))
                                                     : absl::StrCat("exit code ", WEXITSTATUS(ended.status));
-  const std::string text = said.empty() ? Excerpt(ended.output) : said;
+  const std::string text = said.empty() ? sys::Excerpt(ended.output) : said;
   return absl::InternalError(absl::StrCat("ended with ", how, text.empty() ? "" : ": ", text));
 }
 
 // "Container unknown: nothing to clean up" (specification, section 5): what DEL wants.
-bool IsNothingToDelete(const PluginCall& call, const Children::Ended& ended) {
+bool IsNothingToDelete(const PluginCall& call, const sys::Children::Ended& ended) {
   if (call.command != "DEL") return false;
   auto error = cni::ParseError(ended.output);
   return error.ok() && error->code == static_cast<uint32_t>(cni::ErrorCode::kUnknownContainer);
@@ -92,13 +92,13 @@ absl::StatusOr<std::string> Plugins::Find(const std::string& type) const {
 absl::StatusOr<std::string> Plugins::Run(const std::string& type, const PluginCall& call, Clock::time_point deadline) {
   ASSIGN_OR_RETURN(std::string program, Find(type));
   const std::string context = absl::StrCat("CNI ", call.command, " by plugin \"", type, "\"");
-  ASSIGN_OR_RETURN_CTX(Children::Ended ended,
-                       children_.Run(program, Environment(call, bin_dirs_), call.config, deadline), context);
+  ASSIGN_OR_RETURN_CTX(sys::Children::Ended ended,
+                       children_.Run({program, {}, Environment(call, bin_dirs_), call.config}, deadline), context);
   if (ended.status != 0) {
     if (IsNothingToDelete(call, ended)) return std::string();
     return sys::Annotate(Failure(ended), context);
   }
-  if (ended.output.size() > Children::kMaxOutput)
+  if (ended.output.size() > sys::Children::kMaxOutput)
     return absl::ResourceExhaustedError(absl::StrCat(context, ": printed more than 1 MiB"));
   return std::move(ended.output);
 }

@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "cri/network/child.h"
+#include "runtime/sys/child.h"
 
 namespace wherry::network {
+
+using Clock = sys::Children::Clock;
 
 // One call of one plugin (CNI specification 1.1.0, section 2).
 struct PluginCall {
@@ -31,7 +33,7 @@ class Plugins {
 
  private:
   const std::vector<std::string> bin_dirs_;
-  Children children_;
+  sys::Children children_;
 };
 
 }  // namespace wherry::network

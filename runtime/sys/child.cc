@@ -1,9 +1,9 @@
 // A program is spawned with the parent's memory shared until execve (posix_spawn), because copying wherryd's page tables
-// would cost more than the plugin itself. Its input goes through a memfd, so that nobody waits for anybody: a program that
+// would cost more than a small program itself. Its input goes through a memfd, so that nobody waits for anybody: a program that
 // never reads, or writes for ever, only meets the deadline or the bound. It leads a process group, because killing a shell
-// script alone would leave the command it waits for, which then goes on changing the network behind our back.
+// script alone would leave the command it waits for, which then goes on (changing the network, say) behind our back.
 
-#include "cri/network/child.h"
+#include "runtime/sys/child.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -21,12 +21,14 @@
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
 
-namespace wherry::network {
+namespace wherry::sys {
 namespace {
 
 constexpr std::chrono::seconds kDyingTime{5};
 // A pipe holds 64 KiB, so this many reads of 16 KiB take all that was written before the program's end.
 constexpr int kReadsAfterEnd = 16;
+
+using Clock = Children::Clock;
 
 int MillisecondsUntil(Clock::time_point when) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(when - Clock::now()).count();
@@ -44,20 +46,25 @@ absl::StatusOr<Pipe> MakePipe() {
 }
 
 absl::StatusOr<sys::UniqueFd> InputFile(const std::string& text) {
-  sys::UniqueFd file(::memfd_create("cni-input", MFD_CLOEXEC));
-  if (!file.valid()) return sys::Errno("memfd_create \"cni-input\"");
+  sys::UniqueFd file(::memfd_create("input", MFD_CLOEXEC));
+  if (!file.valid()) return sys::Errno("memfd_create \"input\"");
   RETURN_IF_ERROR(sys::WriteAll(file.get(), text));
   if (::lseek(file.get(), 0, SEEK_SET) != 0) return sys::Errno("lseek");
   return file;
 }
 
+std::vector<char*> Pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  out.reserve(strings.size() + 2);
+  for (const std::string& s : strings) out.push_back(const_cast<char*>(s.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
 // The error number, or 0.
-int Spawn(const std::string& program, const std::vector<std::string>& environment, const int (&stdio)[3], pid_t* pid) {
-  std::vector<char*> env;
-  env.reserve(environment.size() + 1);
-  for (const std::string& e : environment) env.push_back(const_cast<char*>(e.c_str()));
-  env.push_back(nullptr);
-  char* argv[] = {const_cast<char*>(program.c_str()), nullptr};
+int Spawn(const Children::Command& command, const int (&stdio)[3], pid_t* pid) {
+  std::vector<char*> argv = Pointers(command.arguments), env = Pointers(command.environment);
+  argv.insert(argv.begin(), const_cast<char*>(command.program.c_str()));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   for (int i = 0; i < 3; ++i) posix_spawn_file_actions_adddup2(&actions, stdio[i], i);
@@ -70,7 +77,7 @@ int Spawn(const std::string& program, const std::vector<std::string>& environmen
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  const int error = ::posix_spawn(pid, program.c_str(), &actions, &attributes, argv, env.data());
+  const int error = ::posix_spawn(pid, command.program.c_str(), &actions, &attributes, argv.data(), env.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   return error;
@@ -110,14 +117,19 @@ class Children::Child {
     return absl::OkStatus();
   }
   // Reads both streams until both have ended or the program has (a daemon that it left behind may keep them open).
-  absl::Status Collect(int out, int err, Clock::time_point deadline, Ended& ended) const {
-    pollfd fds[3] = {{out, POLLIN, 0}, {err, POLLIN, 0}, {pidfd_.get(), POLLIN, 0}};
+  struct Watched {
+    int out, err, cancel;
+  };
+  absl::Status Collect(const Watched& watched, Clock::time_point deadline, Ended& ended) const {
+    pollfd fds[4] = {
+        {watched.out, POLLIN, 0}, {watched.err, POLLIN, 0}, {pidfd_.get(), POLLIN, 0}, {watched.cancel, POLLRDHUP, 0}};
     for (int after_end = 0; (fds[0].fd >= 0 || fds[1].fd >= 0) && after_end < kReadsAfterEnd;) {
       const int timeout = MillisecondsUntil(deadline);
       if (timeout == 0) return absl::DeadlineExceededError("did not end in time and was killed");
-      const int ready = ::poll(fds, 3, timeout);
+      const int ready = ::poll(fds, 4, timeout);
       if (ready < 0 && errno != EINTR) return sys::Errno("poll");
       if (ready <= 0) continue;
+      if (fds[3].revents != 0) return absl::CancelledError("was killed since nobody waits for it any more");
       bool took = false;
       for (int i = 0; i < 2; ++i) {
         if (fds[i].fd < 0 || fds[i].revents == 0) continue;
@@ -155,21 +167,20 @@ class Children::Child {
   sys::UniqueFd pidfd_;
 };
 
-absl::StatusOr<Children::Ended> Children::Run(const std::string& program, const std::vector<std::string>& environment,
-                                              const std::string& input, Clock::time_point deadline) {
+absl::StatusOr<Children::Ended> Children::Run(const Command& command, Clock::time_point deadline, int cancel) {
   ReapStuck();
-  ASSIGN_OR_RETURN(sys::UniqueFd in, InputFile(input));
+  ASSIGN_OR_RETURN(sys::UniqueFd in, InputFile(command.input));
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
   pid_t pid = -1;
-  if (int error = Spawn(program, environment, {in.get(), out.write.get(), err.write.get()}, &pid); error != 0)
-    return sys::Errno(absl::StrCat("posix_spawn \"", program, "\""), error);
+  if (int error = Spawn(command, {in.get(), out.write.get(), err.write.get()}, &pid); error != 0)
+    return sys::Errno(absl::StrCat("posix_spawn \"", command.program, "\""), error);
   Child child(*this, pid);
   out.write.reset();
   err.write.reset();
   RETURN_IF_ERROR(child.Open());
   Ended ended;
-  absl::Status status = child.Collect(out.read.get(), err.read.get(), deadline, ended);
+  absl::Status status = child.Collect({out.read.get(), err.read.get(), cancel}, deadline, ended);
   if (!status.ok()) {
     const std::string said = Excerpt(ended.errors);
     return said.empty() ? status : absl::Status(status.code(), absl::StrCat(status.message(), "; it wrote: ", said));
@@ -195,4 +206,4 @@ std::string Excerpt(const std::string& text) {
   return line;
 }
 
-}  // namespace wherry::network
+}  // namespace wherry::sys
