@@ -132,6 +132,15 @@ absl::StatusOr<std::variant<Manifest, Index>> ParseManifestOrIndex(absl::string_
   return std::variant<Manifest, Index>(std::move(index));
 }
 
+absl::StatusOr<std::string> MediaTypeOf(absl::string_view text) {
+  OCI_ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxManifestBytes));
+  if (!doc.is_object()) return absl::InvalidArgumentError("the document is not an object");
+  OCI_ASSIGN_OR_RETURN(bool is_index, SaysIndex(doc, ""));
+  std::string type;
+  OCI_RETURN_IF_ERROR(json::Get(doc, "mediaType", type));
+  return type.empty() ? std::string(is_index ? kOciIndex : kOciManifest) : type;
+}
+
 absl::StatusOr<std::vector<DockerSaveImage>> ParseDockerSaveManifest(absl::string_view text) {
   OCI_ASSIGN_OR_RETURN(json::Value doc, json::Parse(text, kMaxManifestBytes));
   if (!doc.is_array()) return absl::InvalidArgumentError("manifest.json is not a list");

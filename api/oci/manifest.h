@@ -53,6 +53,9 @@ struct DockerSaveImage {
 absl::StatusOr<std::variant<Manifest, Index>> ParseManifestOrIndex(absl::string_view text,
                                                                    absl::string_view expected_media_type);
 
+// The media type of a manifest or index: the one it gives itself, else the specification's for what it is.
+absl::StatusOr<std::string> MediaTypeOf(absl::string_view text);
+
 absl::StatusOr<std::vector<DockerSaveImage>> ParseDockerSaveManifest(absl::string_view text);
 
 }  // namespace wherry::oci

@@ -60,6 +60,20 @@ class Section {
     return absl::OkStatus();
   }
 
+  absl::Status Strings(const char* key, std::vector<std::string>* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return absl::OkStatus();
+    const toml::array* array = node->as_array();
+    if (array == nullptr) return Error(*node, key, "must be a list of strings");
+    out->clear();
+    for (const toml::node& item : *array) {
+      const auto* value = item.as_string();
+      if (value == nullptr || value->get().empty()) return Error(item, key, "must hold strings");
+      out->push_back(value->get());
+    }
+    return absl::OkStatus();
+  }
+
   template <class Number>
   absl::Status Integer(const char* key, int64_t low, int64_t high, Number* out) {
     const toml::node* node = Take(key);
@@ -116,12 +130,27 @@ absl::Status ReadCni(Section cni, Config* config) {
   return cni.Finish();
 }
 
+absl::Status ReadVerifier(Section verifier, Config* config) {
+  RETURN_IF_ERROR(verifier.String("bin_dir", &config->image_verifier.bin_dir));
+  if (!config->image_verifier.bin_dir.empty())
+    RETURN_IF_ERROR(verifier.Path("bin_dir", &config->image_verifier.bin_dir));
+  RETURN_IF_ERROR(verifier.Integer("max_verifiers", -1, 1000, &config->image_verifier.max_verifiers));
+  RETURN_IF_ERROR(
+      verifier.Integer("per_verifier_timeout_seconds", 1, 3600, &config->image_verifier.per_verifier_timeout_seconds));
+  return verifier.Finish();
+}
+
 absl::Status ReadSections(Section& top, Config* config) {
   ASSIGN_OR_RETURN(Section cni, top.Table("cni"));
   RETURN_IF_ERROR(ReadCni(std::move(cni), config));
   ASSIGN_OR_RETURN(Section registry, top.Table("registry"));
   RETURN_IF_ERROR(registry.Path("config_path", &config->registry.config_path));
   RETURN_IF_ERROR(registry.Finish());
+  ASSIGN_OR_RETURN(Section images, top.Table("images"));
+  RETURN_IF_ERROR(images.Strings("pinned", &config->images.pinned));
+  RETURN_IF_ERROR(images.Finish());
+  ASSIGN_OR_RETURN(Section verifier, top.Table("image_verifier"));
+  RETURN_IF_ERROR(ReadVerifier(std::move(verifier), config));
   ASSIGN_OR_RETURN(Section streaming, top.Table("streaming"));
   RETURN_IF_ERROR(streaming.String("address", &config->streaming.address));
   RETURN_IF_ERROR(streaming.Integer("port", 0, 65535, &config->streaming.port));

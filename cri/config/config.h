@@ -30,6 +30,14 @@ struct Config {
     std::string config_path = "/etc/wherry/certs.d";
   } registry;
   struct {
+    std::vector<std::string> pinned{};  // references and patterns of images that the kubelet shall not collect
+  } images;
+  struct {
+    std::string bin_dir = "";  // executables that may veto a pull; "" = none
+    int max_verifiers = 10;    // with more than that, nothing is pulled; -1 = any number
+    int per_verifier_timeout_seconds = 10;
+  } image_verifier;
+  struct {
     std::string address = "127.0.0.1";
     uint16_t port = 0;  // 0 = any free port
   } streaming;

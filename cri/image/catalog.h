@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "cri/image/database.h"
+#include "cri/image/pinned_names.h"
 #include "cri/image/store.h"
 
 // The store's memory: images, their names, layers, and who needs what. It does no I/O; one thread changes it (after the change was
@@ -21,6 +22,8 @@ class Catalog {
     std::shared_ptr<const Image> image;
     pb::ImageRecord record;
   };
+
+  explicit Catalog(PinnedNames pinned) : pinned_(std::move(pinned)) {}
 
   // The state at start.
   void Load(std::vector<pb::ImageRecord> images, std::vector<pb::LayerRecord> layers);
@@ -53,6 +56,7 @@ class Catalog {
   absl::StatusOr<std::shared_ptr<const Image>> FindByPrefix(const std::string& hex) const;
   std::shared_ptr<const Image> Visible(const std::string& id) const;
 
+  const PinnedNames pinned_;
   mutable std::shared_mutex mutex_;
   std::map<std::string, Entry> images_;       // by id
   std::map<std::string, std::string> names_;  // tag or digest reference → id; of images that are not removed

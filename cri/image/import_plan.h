@@ -24,6 +24,8 @@ struct PlannedImage {
   std::string id;                 // digest of the configuration
   std::vector<std::string> tags;  // normalised: "docker.io/library/busybox:latest"
   std::string target_digest;  // of the manifest or index that the archive's name points at; empty when there is none
+  std::string target_media_type;  // of a pull only; as is its size
+  uint64_t target_size = 0;
   oci::ImageConfig config;
   uint64_t config_bytes = 0;
   std::vector<PlannedLayer> layers;  // lowest first; empty ones included

@@ -28,6 +28,8 @@ pb::PullMessage PlanMessage(const std::vector<PlannedImage>& images) {
     to->set_id(image.id);
     to->mutable_tags()->Assign(image.tags.begin(), image.tags.end());
     to->set_target_digest(image.target_digest);
+    to->set_target_media_type(image.target_media_type);
+    to->set_target_size(image.target_size);
     to->set_config_bytes(image.config_bytes);
     ToProto(image.config, to->mutable_config());
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "api/oci/manifest.h"
 #include "cri/image/fetch_client.h"
 #include "cri/image/layer_work.h"
 #include "cri/image/manifest_plan.h"
@@ -26,6 +27,8 @@ absl::StatusOr<PlannedImage> Plan(const FetchClient& origin, const Reference& re
     return absl::DataLossError(absl::StrCat("the manifest has the digest ", is));
   ASSIGN_OR_RETURN(PlannedImage image, PlanDocument(origin, HostPlatform(), text, ""));
   image.target_digest = is;
+  ASSIGN_OR_RETURN(image.target_media_type, oci::MediaTypeOf(text));
+  image.target_size = text.size();
   return image;
 }
 

@@ -15,6 +15,8 @@
 #include <atomic>
 #include <set>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/oci/digest.h"
 #include "cri/image/catalog.h"
@@ -34,12 +36,20 @@ namespace {
 
 using Images = std::vector<std::shared_ptr<const Image>>;
 
-// The plan comes from a process that has parsed foreign data: what becomes a key or a path is checked again.
+// The plan comes from a process that has parsed foreign data: what becomes a key, a path or JSON is checked again.
+absl::Status CheckMediaType(const std::string& type) {
+  const bool clean = std::all_of(type.begin(), type.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("./+-", absl::string_view(&c, 1));
+  });
+  return clean ? absl::OkStatus() : absl::InternalError("wherry-pull sent something else than a media type");
+}
+
 absl::Status CheckPlan(const pb::PullMessage::Plan& plan) {
   if (plan.images().empty()) return absl::InternalError("wherry-pull sent an empty plan");
   for (const pb::PlannedImage& image : plan.images()) {
     RETURN_IF_ERROR(oci::CheckDigest(image.id()));
     if (!image.target_digest().empty()) RETURN_IF_ERROR(oci::CheckDigest(image.target_digest()));
+    RETURN_IF_ERROR(CheckMediaType(image.target_media_type()));
     for (const std::string& diff_id : image.config().diff_ids()) RETURN_IF_ERROR(oci::CheckDigest(diff_id));
     for (const std::string& tag : image.tags()) RETURN_IF_ERROR(ParseReference(tag).status());
     for (const std::string& name : image.digests()) RETURN_IF_ERROR(ParseReference(name).status());
@@ -96,8 +106,13 @@ pb::PullMessage RequestFor(const Reference& reference, const PullAuth& auth, con
 
 class Store final : public ImageStore {
  public:
-  Store(const Options& options, StoreDirs dirs, std::unique_ptr<Database> database)
-      : options_(options), dirs_(std::move(dirs)), database_(std::move(database)), flights_(options.max_pulls) {}
+  Store(const Options& options, PinnedNames pinned, StoreDirs dirs, std::unique_ptr<Database> database)
+      : options_(options),
+        dirs_(std::move(dirs)),
+        database_(std::move(database)),
+        catalog_(std::move(pinned)),
+        verifiers_(options.verifiers),
+        flights_(options.max_pulls) {}
 
   absl::Status Load() {
     ASSIGN_OR_RETURN(std::vector<pb::ImageRecord> images, database_->LoadImages());
@@ -157,6 +172,7 @@ class Store final : public ImageStore {
   absl::StatusOr<Images> Stage(const Work& work);
   absl::StatusOr<Images> StageInto(const std::string& name, const Work& work);
   absl::StatusOr<Images> PullOnce(const Reference& reference, const PullAuth& auth, PullFlights::Flight& flight);
+  absl::Status Verify(const Reference& reference, const pb::PlannedImage& image, int control);
   absl::StatusOr<std::vector<pb::LayerRecord>> PublishLayers(const Outcome& outcome, int staging);
   absl::Status Publish(const Outcome& outcome, int staging);
   Change ImageChange(const pb::PullMessage::Plan& plan) const;
@@ -176,6 +192,7 @@ class Store final : public ImageStore {
   std::unique_ptr<Database> database_;  // of the writer's thread, once it runs
   Catalog catalog_;
   std::atomic<bool> holds_restored_{false};
+  Verifiers verifiers_;
   TaskQueue sweeper_;  // deletes trees; outlives the writer, which feeds it
   TaskQueue writer_;
   PullFlights flights_;
@@ -239,10 +256,25 @@ absl::StatusOr<Images> Store::PullOnce(const Reference& reference, const PullAut
       outcome = sent;
     else
       outcome = Finish(
-          pull, [&](pb::PullMessage::Plan& plan) { return NameAs(reference, plan); }, pinned);
+          pull,
+          [&](pb::PullMessage::Plan& plan) -> absl::Status {
+            RETURN_IF_ERROR(NameAs(reference, plan));
+            return Verify(reference, plan.images(0), pull.control());
+          },
+          pinned);
     (void)flight.SetControl(-1).ok();  // it was not too late to finish
     return outcome;
   });
+}
+
+// Before any layer is fetched. The kubelet makes a reason of its own of the first word, when the code is Unknown.
+absl::Status Store::Verify(const Reference& reference, const pb::PlannedImage& image, int control) {
+  const std::string name = reference.digest.empty() ? reference.Tagged() : reference.Digested();
+  const absl::Status verdict =
+      verifiers_.Ask({name, image.target_digest(), image.target_media_type(), image.target_size()}, control);
+  if (verdict.ok() || absl::IsCancelled(verdict)) return verdict;
+  return absl::UnknownError(
+      absl::StrCat("SignatureValidationFailed: pull of \"", name, "\": ", std::string(verdict.message())));
 }
 
 absl::StatusOr<Images> Store::Stage(const Work& work) {
@@ -410,9 +442,10 @@ absl::Status Store::Discard(const std::string& layer_name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const Options& options) {
+  ASSIGN_OR_RETURN_CTX(PinnedNames pinned, PinnedNames::Parse(options.pinned), "image store");
   ASSIGN_OR_RETURN_CTX(StoreDirs dirs, StoreDirs::Open(options.root), "image store");
   ASSIGN_OR_RETURN_CTX(std::unique_ptr<Database> database, Database::Open(dirs.DatabasePath()), "image store");
-  auto store = std::make_unique<Store>(options, std::move(dirs), std::move(database));
+  auto store = std::make_unique<Store>(options, std::move(pinned), std::move(dirs), std::move(database));
   RETURN_IF_ERROR_CTX(store->Load(), "image store");
   return std::unique_ptr<ImageStore>(std::move(store));
 }

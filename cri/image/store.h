@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "api/oci/image.h"
+#include "cri/image/verifiers.h"
 
 // The image store: layers unpacked once each (shared by diffID), images as records over them. Two halves use it: wherryd
 // (records, references, removal) and wherry-pull (unpacking into a staging directory).
@@ -21,7 +22,7 @@ struct Image {
   uint64_t size = 0;                      // bytes on disk of its layers and configuration; never 0
   oci::ImageConfig config;
   std::vector<std::string> diff_ids;  // lowest layer first
-  bool pinned = false;
+  bool pinned = false;                // not to be removed for want of space; Remove() removes it all the same
 };
 
 struct FsUsage {
@@ -43,10 +44,12 @@ struct PullAuth {
 class ImageStore {
  public:
   struct Options {
-    std::string root;                  // <root>/images: layers/, staging/, images.db
-    std::string pull_program;          // path of wherry-pull
-    std::string registry_config = "";  // directories of hosts.toml files, separated by colons
-    size_t max_pulls = 16;             // at a time; more wait
+    std::string root;                   // <root>/images: layers/, staging/, images.db
+    std::string pull_program;           // path of wherry-pull
+    std::string registry_config = "";   // directories of hosts.toml files, separated by colons
+    std::vector<std::string> pinned{};  // references and patterns, as PinnedNames takes them
+    size_t max_pulls = 16;              // at a time; more wait
+    Verifiers::Options verifiers{};     // who may veto a pull
   };
   // Opens the store, removes what an interrupted import left, loads all records.
   static absl::StatusOr<std::unique_ptr<ImageStore>> Open(const Options& options);
@@ -61,7 +64,7 @@ class ImageStore {
       const std::string& archive, const std::vector<std::string>& references) = 0;
   // Pulls from the registry that `ref` names. Two pulls of one reference with the same credentials are one. `cancelled` is asked
   // now and then; the work ends when nobody waits for it any more (Cancelled). A registry that is not to be had is Unknown with a text
-  // that begins with "RegistryUnavailable", for the kubelet.
+  // that begins with "RegistryUnavailable", for the kubelet; with "SignatureValidationFailed" when a verifier vetoed it.
   virtual absl::StatusOr<std::shared_ptr<const Image>> Pull(const std::string& ref, const PullAuth& auth,
                                                             const std::function<bool()>& cancelled) = 0;
   // Removes the image with all its names. Layers go when neither another image nor a Hold needs them. OK when absent.

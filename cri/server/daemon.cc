@@ -66,6 +66,9 @@ absl::Status Daemon::Parts::OpenStores() {
   options.root = config.root;
   ASSIGN_OR_RETURN(options.pull_program, FindProgram(config.libexec_dir, "wherry-pull"));
   options.registry_config = config.registry.config_path;
+  options.verifiers = {config.image_verifier.bin_dir, config.image_verifier.max_verifiers,
+                       absl::Seconds(config.image_verifier.per_verifier_timeout_seconds)};
+  options.pinned = config.images.pinned;
   ASSIGN_OR_RETURN_CTX(images, image::ImageStore::Open(options), "image store");
   return absl::OkStatus();
 }

@@ -205,6 +205,35 @@ TEST_F(StoreTest, LayersSharedWithAnotherImageStay) {
   EXPECT_THAT(Layers(), SizeIs(2));
 }
 
+TEST_F(StoreTest, PinnedImagesAreMarkedByReferenceIdOrPattern) {
+  ImageSpec image;
+  image.layers = {OneFile()};
+  image.name = "registry.k8s.io/deep/pause:3.9";
+  const std::string archive = Write("pause.tar", test::OciArchive({image}));
+  const auto pinned_by = [&](const std::string& pattern) {
+    store_.reset();
+    ImageStore::Options options{root_, WHERRY_PULL};
+    options.pinned = {"busybox", pattern};
+    auto store = ImageStore::Open(options);
+    if (!store.ok()) return std::string(store.status().message());
+    store_ = std::move(*store);
+    auto images = store_->Import(archive, {});
+    return std::string(images.ok() && images->front()->pinned && store_->List().front()->pinned ? "yes" : "no");
+  };
+  EXPECT_EQ(pinned_by("other"), "no");
+  EXPECT_EQ(pinned_by("registry.k8s.io/deep/pause"), "no");  // that is :latest
+  EXPECT_EQ(pinned_by("registry.k8s.io/deep/pause:3.9"), "yes");
+  EXPECT_EQ(pinned_by("registry.k8s.io/*"), "yes");
+  EXPECT_EQ(pinned_by("*/pause:*"), "yes");
+  EXPECT_EQ(pinned_by("pause*"), "no");  // the whole name counts
+  EXPECT_EQ(pinned_by(test::ConfigId(image)), "yes");
+  EXPECT_EQ(pinned_by(store_->List().front()->repo_digests.front()), "yes");
+  EXPECT_TRUE(store_->Remove("registry.k8s.io/deep/pause:3.9").ok());
+  EXPECT_THAT(store_->List(), IsEmpty());
+  EXPECT_THAT(pinned_by("bad/UPPER"), HasSubstr("pinned image \"bad/UPPER\""));
+  Reopen();
+}
+
 TEST_F(StoreTest, SecondWherrydIsRefused) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(absl::IsFailedPrecondition(ImageStore::Open({root_, WHERRY_PULL}).status()) ? 0 : 1);

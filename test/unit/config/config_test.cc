@@ -42,6 +42,10 @@ void ExpectEqual(const Config& a, const Config& b) {
   EXPECT_EQ(a.cni.cache_dir, b.cni.cache_dir);
   EXPECT_EQ(a.cni.timeout_seconds, b.cni.timeout_seconds);
   EXPECT_EQ(a.registry.config_path, b.registry.config_path);
+  EXPECT_EQ(a.images.pinned, b.images.pinned);
+  EXPECT_EQ(a.image_verifier.bin_dir, b.image_verifier.bin_dir);
+  EXPECT_EQ(a.image_verifier.max_verifiers, b.image_verifier.max_verifiers);
+  EXPECT_EQ(a.image_verifier.per_verifier_timeout_seconds, b.image_verifier.per_verifier_timeout_seconds);
   EXPECT_EQ(a.streaming.address, b.streaming.address);
   EXPECT_EQ(a.streaming.port, b.streaming.port);
   EXPECT_EQ(a.log.level, b.log.level);
@@ -71,6 +75,12 @@ cache_dir = "/i"
 timeout_seconds = 7
 [registry]
 config_path = "/j"
+[images]
+pinned = ["l", "m/*"]
+[image_verifier]
+bin_dir = "/k"
+max_verifiers = -1
+per_verifier_timeout_seconds = 3
 [streaming]
 address = "::1"
 port = 10010
@@ -90,6 +100,10 @@ level = "debug"
   want.cni.cache_dir = "/i";
   want.cni.timeout_seconds = 7;
   want.registry.config_path = "/j";
+  want.images.pinned = {"l", "m/*"};
+  want.image_verifier.bin_dir = "/k";
+  want.image_verifier.max_verifiers = -1;
+  want.image_verifier.per_verifier_timeout_seconds = 3;
   want.streaming.address = "::1";
   want.streaming.port = 10010;
   want.log.level = "debug";

@@ -100,6 +100,14 @@ TEST(ManifestTest, RefusesBadDescriptors) {
   ExpectError(with(many), kInvalid, "has 1025 entries");
 }
 
+TEST(ManifestTest, HasTheTypeThatItSaysOrTheSpecificationsOwn) {
+  const std::string docker = "application/vnd.docker.distribution.manifest.list.v2+json";
+  EXPECT_EQ(*MediaTypeOf(absl::StrCat(R"({"schemaVersion":2,"mediaType":")", docker, R"(","manifests":[]})")), docker);
+  EXPECT_EQ(*MediaTypeOf(R"({"schemaVersion":2,"manifests":[]})"), kIndexType);
+  EXPECT_EQ(*MediaTypeOf(R"({"schemaVersion":2,"layers":[]})"), kManifestType);
+  EXPECT_FALSE(MediaTypeOf(R"({"schemaVersion":2,"mediaType":"\"","manifests":[]})").ok());
+}
+
 TEST(DockerSaveTest, ReadsAndRefuses) {
   auto images = ParseDockerSaveManifest(
       R"([{"Config":"a.json","RepoTags":["x:1"],"Layers":["1/layer.tar"]},{"Config":"b","RepoTags":null,"Layers":null}])");
