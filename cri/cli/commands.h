@@ -37,6 +37,8 @@ absl::StatusOr<int> Run(Client& client, const RunOptions& options, int signals);
 absl::StatusOr<int> ImportImages(Client& client, const std::vector<std::string>& files, const std::string& reference);
 // `user` "" pulls anonymously; otherwise the password is a line of standard input.
 absl::StatusOr<int> PullImages(Client& client, const std::vector<std::string>& images, const std::string& user);
+// Which hosts a pull would ask, in order, and with what; without any network traffic. `config` as for Doctor.
+absl::StatusOr<int> ExplainImage(const std::string& image, const std::string& config, Output output);
 absl::StatusOr<int> ListImages(Client& client, Output output);
 absl::StatusOr<int> RemoveImages(Client& client, const std::vector<std::string>& images);
 absl::StatusOr<int> ListContainers(Client& client, bool all, Output output);

@@ -13,6 +13,7 @@ namespace wherry::cli {
 namespace {
 
 constexpr char kDefaultEndpoint[] = "unix:///run/wherry/wherry.sock";
+constexpr char kDefaultConfig[] = "/etc/wherry/config.toml";
 constexpr int kCouldNotRun = 125;
 
 using Verb = std::function<absl::StatusOr<int>(Client&)>;
@@ -37,7 +38,7 @@ std::shared_ptr<std::string> AddOutput(CLI::App* app) {
 Output ToOutput(const std::string& format) { return format == "json" ? Output::kJson : Output::kTable; }
 
 void AddImage(CLI::App& app, Invocation& out) {
-  auto* image = app.add_subcommand("image", "Images: pull, import, list, remove")->require_subcommand(1);
+  auto* image = app.add_subcommand("image", "Images: pull, explain, import, list, remove")->require_subcommand(1);
 
   auto* load = image->add_subcommand("import", "Add the images of OCI or docker-save archives (tar, plain or gzip'ed)");
   auto files = std::make_shared<std::vector<std::string>>();
@@ -52,6 +53,15 @@ void AddImage(CLI::App& app, Invocation& out) {
   pull->add_option("IMAGE", *wanted, "Name, with a tag or digest")->required();
   pull->add_option("--user", *user, "Name at the registry; the password is read from standard input");
   pull->callback([=, &out] { out.verb = [=](Client& client) { return PullImages(client, *wanted, *user); }; });
+
+  auto* explain = image->add_subcommand("explain", "Say which hosts a pull would ask, without asking them");
+  auto name = std::make_shared<std::string>();
+  auto config = std::make_shared<std::string>(kDefaultConfig);
+  auto explain_format = AddOutput(explain);
+  explain->add_option("IMAGE", *name, "Name, with a tag or digest")->required();
+  explain->add_option("--config", *config, "wherryd's configuration")->capture_default_str();
+  explain->callback(
+      [=, &out] { out.verb = [=](Client&) { return ExplainImage(*name, *config, ToOutput(*explain_format)); }; });
 
   auto* ls = image->add_subcommand("ls", "List images");
   auto format = AddOutput(ls);
@@ -178,7 +188,7 @@ void AddEnds(CLI::App& app, Invocation& out) {
 
 void AddDoctor(CLI::App& app, Invocation& out) {
   auto* doctor = app.add_subcommand("doctor", "Say what this host has and lacks");
-  auto config = std::make_shared<std::string>("/etc/wherry/config.toml");
+  auto config = std::make_shared<std::string>(kDefaultConfig);
   doctor->add_option("--config", *config, "wherryd's configuration")->capture_default_str();
   doctor->callback([=, &out] { out.verb = [=](Client& client) { return Doctor(client, *config); }; });
 }

@@ -181,7 +181,7 @@ class Section {
     for (const std::string& file : files) {
       ASSIGN_OR_RETURN_CTX(std::string pem, ReadText(Path(file)), absl::StrCat(file_, ": ca"));
       absl::StrAppend(&tls.roots_pem, "\n", pem);
-      host.tls_files.push_back(Path(file));
+      host.ca_files.push_back(Path(file));
     }
     return absl::OkStatus();
   }
@@ -203,7 +203,7 @@ class Section {
     for (const std::string& file : pair) {
       ASSIGN_OR_RETURN_CTX(std::string pem, ReadText(Path(file)), absl::StrCat(file_, ": client"));
       (tls.cert_pem.empty() ? tls.cert_pem : tls.key_pem) = pem;
-      host.tls_files.push_back(Path(file));
+      host.client_files.push_back(Path(file));
     }
     return absl::OkStatus();
   }
@@ -213,7 +213,7 @@ class Section {
     ASSIGN_OR_RETURN(tls->skip_verify, Bool("skip_verify"));
     RETURN_IF_ERROR(AddRoots(host, *tls));
     RETURN_IF_ERROR(AddClient(host, *tls));
-    if (tls->skip_verify || !host.tls_files.empty()) host.tls = std::move(tls);
+    if (tls->skip_verify || !host.ca_files.empty() || !host.client_files.empty()) host.tls = std::move(tls);
     return absl::OkStatus();
   }
 
@@ -281,7 +281,7 @@ absl::StatusOr<std::vector<RegistryHost>> FromCertificateFiles(const std::string
       if (tls->roots_pem.empty())
         if (absl::StatusOr<std::string> system = ReadText(kSystemRoots); system.ok()) tls->roots_pem = *system;
       absl::StrAppend(&tls->roots_pem, "\n", pem);
-      host.tls_files.push_back(path);
+      host.ca_files.push_back(path);
     } else if (absl::EndsWith(name, ".cert")) {
       if (!tls->cert_pem.empty())
         return absl::UnimplementedError(absl::StrCat(dir, ": more than one client certificate"));
@@ -289,11 +289,11 @@ absl::StatusOr<std::vector<RegistryHost>> FromCertificateFiles(const std::string
       const std::string key = absl::StrCat(path.substr(0, path.size() - 5), ".key");
       if (!Exists(key)) return absl::NotFoundError(absl::StrCat(path, " has no \".key\" beside it"));
       ASSIGN_OR_RETURN(tls->key_pem, ReadText(key));
-      host.tls_files.push_back(path);
-      host.tls_files.push_back(key);
+      host.client_files.push_back(path);
+      host.client_files.push_back(key);
     }
   }
-  if (!host.tls_files.empty()) host.tls = std::move(tls);
+  if (!host.ca_files.empty() || !host.client_files.empty()) host.tls = std::move(tls);
   return std::vector<RegistryHost>{std::move(host)};
 }
 

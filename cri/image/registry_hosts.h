@@ -18,9 +18,9 @@ struct RegistryHost {
   std::vector<std::string> headers;  // "Name: value"; can be secret
   std::shared_ptr<const TlsOptions> tls;
   absl::Duration dial_timeout = absl::Seconds(30);
-  bool is_proxy = false;               // not the registry itself: asked with ?ns=
-  std::string source;                  // the file that says so, or "default"; for people
-  std::vector<std::string> tls_files;  // for people
+  bool is_proxy = false;                            // not the registry itself: asked with ?ns=
+  std::string source;                               // the file that says so, or "default"; for people
+  std::vector<std::string> ca_files, client_files;  // whose contents are in `tls`; for people
 
   std::string Base() const { return scheme + "://" + host + path; }
 };
