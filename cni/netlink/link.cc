@@ -35,6 +35,10 @@ void PutMac(nlmsghdr* message, const MacAddress& mac) { mnl_attr_put(message, IF
 void ParseKind(const nlattr* info, Link* link) {
   ForEachNested(info, [&](const nlattr* attribute) {
     if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND) link->kind = mnl_attr_get_str(attribute);
+    if (mnl_attr_get_type(attribute) != IFLA_INFO_DATA || link->kind != "bridge") return;
+    ForEachNested(attribute, [&](const nlattr* option) {
+      if (mnl_attr_get_type(option) == IFLA_BR_VLAN_FILTERING) link->filters_vlans = mnl_attr_get_u8(option) != 0;
+    });
   });
 }
 
@@ -164,7 +168,7 @@ void PutLinkAlias(Batch& batch, const std::string& name, const std::string& alia
   mnl_attr_put_strz(message, IFLA_IFALIAS, alias.c_str());
 }
 
-void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, uint32_t mtu) {
+void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, uint32_t mtu, bool filters_vlans) {
   nlmsghdr* message = batch.Begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, absl::StrCat("new bridge ", name));
   ifinfomsg* info = PutIfInfo(batch);
   info->ifi_flags = IFF_UP;
@@ -174,6 +178,11 @@ void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, 
   if (mtu != 0) mnl_attr_put_u32(message, IFLA_MTU, mtu);
   nlattr* linkinfo = mnl_attr_nest_start(message, IFLA_LINKINFO);
   mnl_attr_put_str(message, IFLA_INFO_KIND, "bridge");
+  if (filters_vlans) {  // a kernel without VLANs refuses "no", too
+    nlattr* data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
+    mnl_attr_put_u8(message, IFLA_BR_VLAN_FILTERING, 1);
+    mnl_attr_nest_end(message, data);
+  }
   mnl_attr_nest_end(message, linkinfo);
 }
 

@@ -26,6 +26,7 @@ struct Link {
   int master = 0;         // index of the bridge this is a port of
   int peer = 0;           // of a veth: the other end's index, in its own namespace
   uint32_t promiscuity = 0;
+  bool filters_vlans = false;        // of a bridge
   std::optional<int32_t> accept_ra;  // IPv6 sysctls; none when the kernel has no IPv6
 
   bool up() const;
@@ -47,7 +48,7 @@ void PutNewIfb(Batch& batch, const std::string& name, uint32_t mtu);
 void PutLinkAlias(Batch& batch, const std::string& name, const std::string& alias);
 
 // A bridge, up. `mtu` 0: the kernel's default. Fails with EEXIST when the name is taken.
-void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, uint32_t mtu);
+void PutNewBridge(Batch& batch, const std::string& name, const MacAddress& mac, uint32_t mtu, bool filters_vlans);
 
 // A veth pair of which one end is born in another network namespace.
 struct VethPair {

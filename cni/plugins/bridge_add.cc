@@ -16,6 +16,7 @@
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/bridge_config.h"
 #include "cni/plugins/bridge_host.h"
+#include "cni/plugins/bridge_vlan.h"
 #include "cni/plugins/namespace.h"
 #include "cni/plugins/sysctl.h"
 #include "cni/plugins/undo.h"
@@ -93,6 +94,14 @@ absl::Status ConfigureContainer(Socket& container, int index, const BridgeConfig
   return container.Exchange(batch);
 }
 
+// The port forwards nothing yet, since the container's end is down.
+absl::Status ConfigurePort(Socket& host, int port, const BridgeConfig& config) {
+  Batch batch;
+  if (config.hairpin || config.isolated) netlink::PutPortOptions(batch, port, config.hairpin, config.isolated);
+  PutPortVlans(batch, port, PlanPortVlans(config));
+  return batch.empty() ? absl::OkStatus() : host.Exchange(batch);
+}
+
 // The steps that touch the kernel, with `undo` growing beside them.
 absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespaces& namespaces, Undo* undo,
                      cni::Result* result) {
@@ -100,7 +109,11 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   ASSIGN_OR_RETURN(Socket host, Socket::Open());
   ASSIGN_OR_RETURN(Socket container, namespaces.OpenSocket());
   ASSIGN_OR_RETURN(netlink::Link bridge, EnsureBridge(host, config));
-  if (!gateways.empty()) RETURN_IF_ERROR(EnsureGateways(host, bridge, gateways, config.force_address));
+  netlink::Link gateway = bridge;
+  if (config.vlan != 0 && !gateways.empty()) {
+    ASSIGN_OR_RETURN(gateway, EnsureVlanGateway(host, namespaces, bridge, config));
+  }
+  if (!gateways.empty()) RETURN_IF_ERROR(EnsureGateways(host, gateway, gateways, config.force_address));
   ASSIGN_OR_RETURN(Veth veth, MakeVeth(host, container, namespaces.container(), call.attachment, bridge, config));
   undo->Push("deletion of the veth pair", [name = veth.host.name] {
     ASSIGN_OR_RETURN(Socket socket, Socket::Open());
@@ -108,11 +121,7 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
     netlink::PutDeleteLink(batch, name);
     return socket.Exchange(batch);
   });
-  if (config.hairpin || config.isolated) {
-    Batch batch;
-    netlink::PutPortOptions(batch, veth.host.index, config.hairpin, config.isolated);
-    RETURN_IF_ERROR(host.Exchange(batch));
-  }
+  RETURN_IF_ERROR(ConfigurePort(host, veth.host.index, config));
   if (!config.ipam_type.empty())
     RETURN_IF_ERROR(namespaces.Visit([&] { return SetContainerSysctls(call.attachment.ifname, config, *result); }));
   RETURN_IF_ERROR(ConfigureContainer(container, veth.container_index(), config, *result));
@@ -127,6 +136,7 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   result->interfaces = {{.name = veth.bridge.name, .mac = veth.bridge.mac},
                         {.name = veth.host.name, .mac = veth.host.mac},
                         {.name = call.attachment.ifname, .mac = veth.container_mac, .sandbox = call.netns}};
+  if (gateway.index != bridge.index) result->interfaces.push_back({.name = gateway.name, .mac = gateway.mac});
   return absl::OkStatus();
 }
 

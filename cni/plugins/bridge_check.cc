@@ -12,6 +12,7 @@
 #include "cni/netlink/socket.h"
 #include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
+#include "cni/plugins/bridge_vlan.h"
 #include "cni/plugins/namespace.h"
 #include "cni/plugins/previous.h"
 #include "runtime/sys/status.h"
@@ -52,15 +53,17 @@ absl::StatusOr<Link> CheckBridge(Socket& host, const BridgeConfig& config, const
   ASSIGN_OR_RETURN(Link bridge, Existing(host, config.bridge, "bridge", expected->mac));
   if (((bridge.flags & IFF_PROMISC) != 0) != config.promiscuous)
     return Wrong(absl::StrCat("promiscuous mode of bridge ", config.bridge, " is not as configured"));
+  if (config.filters_vlans && !bridge.filters_vlans)
+    return Wrong(absl::StrCat("bridge ", config.bridge, " does not filter VLANs"));
   return bridge;
 }
 
 // One of the interfaces on the host must be the other end of the container's, and a port of the bridge.
-absl::Status CheckHostEnd(Socket& host, const Link& bridge, const Link& inside, const cni::Result& result) {
+absl::StatusOr<Link> CheckHostEnd(Socket& host, const Link& bridge, const Link& inside, const cni::Result& result) {
   for (const cni::Interface& expected : result.interfaces) {
     if (!expected.sandbox.empty() || expected.name == bridge.name) continue;
     ASSIGN_OR_RETURN(Link link, Existing(host, expected.name, "veth", expected.mac));
-    if (link.index == inside.peer && link.peer == inside.index && link.master == bridge.index) return absl::OkStatus();
+    if (link.index == inside.peer && link.peer == inside.index && link.master == bridge.index) return link;
   }
   return Wrong(absl::StrCat("no port of bridge ", bridge.name, " is the other end of the container's ", inside.name));
 }
@@ -104,7 +107,8 @@ absl::Status BridgeCheck(const Call& call) {
   ASSIGN_OR_RETURN(Socket container, namespaces.OpenSocket());
   ASSIGN_OR_RETURN(Link bridge, CheckBridge(host, config, result));
   ASSIGN_OR_RETURN(Link inside, Existing(container, expected->name, "veth", expected->mac));
-  RETURN_IF_ERROR(CheckHostEnd(host, bridge, inside, result));
+  ASSIGN_OR_RETURN(const Link port, CheckHostEnd(host, bridge, inside, result));
+  RETURN_IF_ERROR(CheckPortVlans(host, port, config));
   RETURN_IF_ERROR(CheckAddresses(container, inside, result));
   RETURN_IF_ERROR(CheckRoutes(container, result));
   if (!config.ip_masq || config.ipam_type.empty()) return absl::OkStatus();

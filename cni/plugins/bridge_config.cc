@@ -1,5 +1,7 @@
 #include "cni/plugins/bridge_config.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,7 +25,7 @@ absl::Status Unsupported(absl::string_view key, const Json& value) {
 
 // Options of the reference plugin that separate containers from each other or from the host.
 absl::Status RefuseUnsupported(const Json& document) {
-  for (const char* key : {"vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk"}) {
+  for (const char* key : {"macspoofchk"}) {
     auto found = document.find(key);
     if (found == document.end() || found->is_null()) continue;
     const bool harmless = *found == Json(0) || *found == Json(false) || *found == Json::array();
@@ -33,6 +35,54 @@ absl::Status RefuseUnsupported(const Json& document) {
   if (auto backend = document.find("ipMasqBackend"); backend != document.end() && !backend->is_null()) {
     if (*backend != Json("nftables")) return Unsupported("ipMasqBackend", *backend);
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint16_t> VlanId(uint32_t id, const std::string& path) {
+  if (id >= 1 && id <= netlink::kLastVlan) return static_cast<uint16_t>(id);
+  return Invalid(absl::StrCat(path, ": ", id, " is no VLAN of 1 to ", netlink::kLastVlan));
+}
+
+// One item of vlanTrunk: "id", or "minID" with "maxID", or both.
+absl::Status ReadTrunkItem(const Json& item, const std::string& path, std::vector<bool>* members) {
+  std::optional<uint32_t> id, min, max;
+  cni::Fields fields(item, path);
+  fields.Number("id", &id);
+  fields.Number("minID", &min);
+  fields.Number("maxID", &max);
+  RETURN_IF_ERROR(fields.status());
+  if (min.has_value() != max.has_value()) return Invalid(absl::StrCat(path, ": minID and maxID go together"));
+  if (id) {
+    ASSIGN_OR_RETURN(const uint16_t vlan, VlanId(*id, absl::StrCat(path, ".id")));
+    (*members)[vlan] = true;
+  }
+  if (!min) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint16_t first, VlanId(*min, absl::StrCat(path, ".minID")));
+  ASSIGN_OR_RETURN(const uint16_t last, VlanId(*max, absl::StrCat(path, ".maxID")));
+  if (first > last) return Invalid(absl::StrCat(path, ": minID is greater than maxID"));
+  std::fill(members->begin() + first, members->begin() + last + 1, true);
+  return absl::OkStatus();
+}
+
+absl::Status ReadVlans(const Json& document, BridgeConfig* out) {
+  uint32_t vlan = 0;
+  std::vector<bool> members(netlink::kLastVlan + 1);
+  cni::Fields fields(document, "");
+  fields.Number("vlan", &vlan);
+  fields.Bool("preserveDefaultVlan", &out->preserve_default_vlan);
+  fields.Each("vlanTrunk",
+              [&](const Json& item, const std::string& path) { return ReadTrunkItem(item, path, &members); });
+  RETURN_IF_ERROR(fields.status());
+  if (vlan != 0) {
+    ASSIGN_OR_RETURN(out->vlan, VlanId(vlan, "vlan"));
+  }
+  for (uint16_t id = 1; id <= netlink::kLastVlan; ++id) {
+    if (!members[id]) continue;
+    if (out->vlan_trunk.empty() || out->vlan_trunk.back().last + 1 != id) out->vlan_trunk.push_back({.first = id});
+    out->vlan_trunk.back().last = id;
+  }
+  const auto trunk = document.find("vlanTrunk");
+  out->filters_vlans = vlan != 0 || (trunk != document.end() && !trunk->is_null());
   return absl::OkStatus();
 }
 
@@ -69,6 +119,10 @@ absl::Status CheckWhole(const BridgeConfig& config) {
     return Invalid(absl::StrCat("ipam.type: \"", config.ipam_type, "\" is not a plugin's file name"));
   if (!cni::IsSafeName(config.bridge) || config.bridge.size() > 15)
     return Invalid(absl::StrCat("bridge: \"", config.bridge, "\" is not an interface name"));
+  if (const std::string gateway = absl::StrCat(config.bridge, ".", config.vlan);
+      config.vlan != 0 && config.gateway && gateway.size() > 15)
+    return Invalid(
+        absl::StrCat("bridge: the interface ", gateway, ", that is to have the gateway, has too long a name"));
   if (config.mtu > 65535) return Invalid(absl::StrCat("mtu: ", config.mtu, " is more than 65535"));
   return absl::OkStatus();
 }
@@ -102,6 +156,7 @@ absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call) {
   });
   RETURN_IF_ERROR(fields.status());
   RETURN_IF_ERROR(ReadMac(call.document, call.arguments.mac, &out));
+  RETURN_IF_ERROR(ReadVlans(call.document, &out));
   out.gateway |= out.default_gateway;
   RETURN_IF_ERROR(CheckWhole(out));
   return out;

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "api/cni/result.h"
 #include "cni/netlink/mac.h"
+#include "cni/netlink/vlan.h"
 #include "cni/plugins/call.h"
 
 namespace wherry::plugins {
@@ -20,11 +22,15 @@ struct BridgeConfig {
   bool ip_masq = false;          // ipMasq: the container's addresses hide behind the host's outside their subnet
   uint32_t mtu = 0;
   bool hairpin = false, promiscuous = false, isolated = false;
-  bool detect_duplicates = false;            // enabledad
-  bool disable_container_interface = false;  // the container's end stays down; no addresses
-  std::optional<netlink::MacAddress> mac;    // of the container's end
-  std::string ipam_type;                     // empty: layer 2 only
-  cni::Dns dns;                              // set: goes before what IPAM says
+  bool detect_duplicates = false;              // enabledad
+  bool disable_container_interface = false;    // the container's end stays down; no addresses
+  uint16_t vlan = 0;                           // native VLAN of the container's port; 0: none
+  std::vector<netlink::VlanRange> vlan_trunk;  // VLANs that come with tags; ascending, none twice
+  bool filters_vlans = false;                  // vlan, or vlanTrunk even if empty
+  bool preserve_default_vlan = false;          // preserveDefaultVlan: the port stays in the bridge's default VLAN
+  std::optional<netlink::MacAddress> mac;      // of the container's end
+  std::string ipam_type;                       // empty: layer 2 only
+  cni::Dns dns;                                // set: goes before what IPAM says
 };
 
 // InvalidConfig (7) for what is wrong or contradicts itself; UnsupportedField (2) with key and value for options that we

@@ -23,7 +23,7 @@ absl::StatusOr<Link> CreateBridge(Socket& host, const BridgeConfig& config) {
   Batch batch;
   Link link;
   std::vector<absl::Status> each;
-  netlink::PutNewBridge(batch, config.bridge, netlink::RandomMac(), config.mtu);
+  netlink::PutNewBridge(batch, config.bridge, netlink::RandomMac(), config.mtu, config.filters_vlans);
   netlink::PutGetLink(batch, config.bridge);
   RETURN_IF_ERROR(host.Exchange(
       batch, [&](size_t, const nlmsghdr* message) { link = netlink::ParseLink(message); }, &each));
@@ -43,7 +43,7 @@ absl::Status MakeRoom(const Link& bridge, const std::vector<cni::IpPrefix>& pres
     if (!InTheWay(address, wanted)) continue;
     if (!force)
       return cni::MakeError(cni::ErrorCode::kInvalidConfig,
-                            absl::StrCat("bridge ", bridge.name, " has the address ", address.ToString(), ", not ",
+                            absl::StrCat("interface ", bridge.name, " has the address ", address.ToString(), ", not ",
                                          wanted.ToString(), "; forceAddress would replace it"));
     netlink::PutDeleteAddress(*batch, bridge.index, address);
   }
@@ -57,23 +57,30 @@ uint32_t Hash(absl::string_view text) {
   return hash;
 }
 
+// Up, and as configured.
+absl::Status MakeReady(Socket& host, const Link& bridge, const BridgeConfig& config) {
+  const uint32_t wanted = IFF_UP | (config.promiscuous ? IFF_PROMISC : 0);
+  Batch batch;
+  // Without filtering, VLANs of ports mean nothing, and the containers would reach each other after all.
+  if (config.filters_vlans && !bridge.filters_vlans) netlink::PutVlanFiltering(batch, bridge.index);
+  if ((bridge.flags & wanted) != wanted) netlink::PutLinkFlags(batch, bridge.index, wanted);
+  if (!batch.empty()) RETURN_IF_ERROR(host.Exchange(batch));
+  if (bridge.accept_ra.value_or(0) == 0) return absl::OkStatus();
+  return EnsureSysctl(absl::StrCat("ipv6/conf/", bridge.name, "/accept_ra"), "0");
+}
+
 }  // namespace
 
 absl::StatusOr<Link> EnsureBridge(Socket& host, const BridgeConfig& config) {
   absl::StatusOr<Link> link = netlink::GetLink(host, config.bridge);
   if (!link.ok() && sys::IsErrno(link.status(), ENODEV)) link = CreateBridge(host, config);
-  RETURN_IF_ERROR(link.status());
-  if (link->kind != "bridge")
+  if (link.ok() && link->kind != "bridge")
     return cni::MakeError(cni::ErrorCode::kInvalidConfig,
                           absl::StrCat("interface ", config.bridge, " exists and is not a bridge"));
-  const uint32_t wanted = IFF_UP | (config.promiscuous ? IFF_PROMISC : 0);
-  if ((link->flags & wanted) != wanted) {
-    Batch batch;
-    netlink::PutLinkFlags(batch, link->index, wanted);
-    RETURN_IF_ERROR(host.Exchange(batch));
-  }
-  if (link->accept_ra.value_or(0) != 0)
-    RETURN_IF_ERROR(EnsureSysctl(absl::StrCat("ipv6/conf/", config.bridge, "/accept_ra"), "0"));
+  const absl::Status status = link.ok() ? MakeReady(host, *link, config) : link.status();
+  if (config.filters_vlans && sys::IsErrno(status, EOPNOTSUPP))
+    return sys::Annotate(status, "this kernel's bridges do not filter VLANs (CONFIG_BRIDGE_VLAN_FILTERING)");
+  RETURN_IF_ERROR(status);
   return link;
 }
 

@@ -21,6 +21,7 @@ class Namespaces {
   // None when `path` is empty, has nothing, or has a file that holds no namespace any more: for DEL.
   static absl::StatusOr<std::optional<Namespaces>> OpenIfPresent(const std::string& path);
 
+  int home() const { return home_.get(); }
   int container() const { return container_.get(); }
   // Runs `visit` in the container's namespace and comes back. A failure to come back is returned too.
   absl::Status Visit(const std::function<absl::Status()>& visit) const;

@@ -24,7 +24,7 @@ TEST_F(MalformedTest, EachHasItsCode) {
       {R"({"cniVersion": "1.0.0", "name": "a", "ipam": {"type": "host-local", "subnet": "10.1.0.0/33"}})", 7},
       {R"({"cniVersion": "1.0.0", "name": "a", "ipam": {"type": "host-local", "subnet": "10.1.0.0/31"}})", 7},
       {R"({"cniVersion": "1.0.0", "name": "a", "ipam": {"type": "../../bin/sh"}})", 7},
-      {R"({"cniVersion": "1.0.0", "name": "a", "vlan": 7})", 2},
+      {R"({"cniVersion": "1.0.0", "name": "a", "vlan": 7000})", 7},
       {R"({"cniVersion": "1.0.0", "name": "a", "bridge": 7})", 7},
   };
   MakePod("a");

@@ -92,32 +92,5 @@ TEST(Arguments, UnknownOnesNeedPermission) {
     EXPECT_EQ(cni::ToError(ParseArguments(wrong).status()).code, 4U) << wrong;
 }
 
-uint32_t BridgeCode(const std::string& more) {
-  absl::StatusOr<Call> call = Read(Add(), R"({"cniVersion": "1.0.0", "name": "n", )" + more + "}");
-  EXPECT_TRUE(call.ok()) << call.status();
-  absl::StatusOr<BridgeConfig> config = ReadBridgeConfig(*call);
-  return config.ok() ? 0 : cni::ToError(config.status()).code;
-}
-
-TEST(BridgeConfig, RefusesWhatItWouldHaveToIgnore) {
-  EXPECT_EQ(BridgeCode(R"("vlan": 5)"), 2U);
-  EXPECT_EQ(BridgeCode(R"("vlanTrunk": [{"id": 5}])"), 2U);
-  EXPECT_EQ(BridgeCode(R"("macspoofchk": true)"), 2U);
-  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "iptables")"), 2U);
-  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "nftables")"), 0U);
-  EXPECT_EQ(BridgeCode(R"("macspoofchk": false, "vlan": 0, "unheard": "of")"), 0U);
-}
-
-TEST(BridgeConfig, RefusesContradictionsAndNonsense) {
-  EXPECT_EQ(BridgeCode(R"("hairpinMode": true, "promiscMode": true)"), 7U);
-  EXPECT_EQ(BridgeCode(R"("ipam": {"type": "../host-local"})"), 7U);
-  EXPECT_EQ(BridgeCode(R"("bridge": "a/b")"), 7U);
-  EXPECT_EQ(BridgeCode(R"("bridge": "much-too-long-name")"), 7U);
-  EXPECT_EQ(BridgeCode(R"("mtu": 70000)"), 7U);
-  EXPECT_EQ(BridgeCode(R"("mtu": -1)"), 7U);
-  EXPECT_EQ(BridgeCode(R"("isGateway": "yes")"), 7U);
-  EXPECT_EQ(BridgeCode(R"("runtimeConfig": {"mac": "01:00:00:00:00:01"})"), 7U);
-}
-
 }  // namespace
 }  // namespace wherry::plugins
