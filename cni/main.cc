@@ -20,7 +20,7 @@ using wherry::plugins::Plugin;
 
 constexpr const Plugin* kPlugins[] = {
     &wherry::plugins::kBandwidth, &wherry::plugins::kBridge, &wherry::plugins::kHostLocal, &wherry::plugins::kLoopback,
-    &wherry::plugins::kPortmap,   &wherry::plugins::kStatic, &wherry::plugins::kTuning};
+    &wherry::plugins::kPortmap,   &wherry::plugins::kPtp,    &wherry::plugins::kStatic,    &wherry::plugins::kTuning};
 
 absl::StatusOr<const Plugin*> PluginOf(absl::string_view program) {
   const absl::string_view name = program.substr(program.rfind('/') + 1);

@@ -33,9 +33,7 @@ cni::IpPrefix ParseAddress(const nlmsghdr* message) {
   return out;
 }
 
-}  // namespace
-
-void PutNewAddress(Batch& batch, int index, const cni::IpPrefix& address, bool detect_duplicates) {
+void PutAddressWith(Batch& batch, int index, const cni::IpPrefix& address, uint32_t flags) {
   nlmsghdr* message = batch.Begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL,
                                   absl::StrCat("add address ", address.ToString(), " to link ", index));
   PutAddress(batch, message, index, address);
@@ -43,7 +41,17 @@ void PutNewAddress(Batch& batch, int index, const cni::IpPrefix& address, bool d
     const cni::IpAddress broadcast = address.address.Fill(address.length);
     mnl_attr_put(message, IFA_BROADCAST, broadcast.size(), broadcast.data());
   }
-  if (!address.address.is_v4() && !detect_duplicates) mnl_attr_put_u32(message, IFA_FLAGS, IFA_F_NODAD);
+  if (flags != 0) mnl_attr_put_u32(message, IFA_FLAGS, flags);
+}
+
+}  // namespace
+
+void PutNewAddress(Batch& batch, int index, const cni::IpPrefix& address, bool detect_duplicates) {
+  PutAddressWith(batch, index, address, address.address.is_v4() || detect_duplicates ? 0 : IFA_F_NODAD);
+}
+
+void PutNewAddressAlone(Batch& batch, int index, const cni::IpPrefix& address) {
+  PutAddressWith(batch, index, address, IFA_F_NOPREFIXROUTE | (address.address.is_v4() ? 0U : IFA_F_NODAD));
 }
 
 void PutDeleteAddress(Batch& batch, int index, const cni::IpPrefix& address) {

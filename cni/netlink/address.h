@@ -13,6 +13,9 @@ namespace wherry::netlink {
 // Adds `address` to the interface; EEXIST when it has it. IPv6 duplicate address detection would keep an address unusable
 // for a second; `detect_duplicates` false leaves it out for this address (IFA_F_NODAD).
 void PutNewAddress(Batch& batch, int index, const cni::IpPrefix& address, bool detect_duplicates);
+// The same without duplicate address detection and without the route to the address's network that the kernel makes
+// otherwise (IFA_F_NOPREFIXROUTE; for IPv4 from 4.18 on).
+void PutNewAddressAlone(Batch& batch, int index, const cni::IpPrefix& address);
 void PutDeleteAddress(Batch& batch, int index, const cni::IpPrefix& address);
 
 // All addresses of one interface, both families. One round trip.

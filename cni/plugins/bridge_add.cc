@@ -17,9 +17,10 @@
 #include "cni/plugins/bridge_config.h"
 #include "cni/plugins/bridge_host.h"
 #include "cni/plugins/bridge_vlan.h"
+#include "cni/plugins/container_side.h"
 #include "cni/plugins/namespace.h"
-#include "cni/plugins/sysctl.h"
 #include "cni/plugins/undo.h"
+#include "cni/plugins/veth.h"
 #include "runtime/sys/status.h"
 
 // ADD of the bridge plugin. The kernel's floor for a veth pair between two namespaces is well below a millisecond, so what
@@ -33,7 +34,6 @@ using netlink::Batch;
 using netlink::Socket;
 
 constexpr uint32_t kContainerInterface = 2;  // its place in the result: after the bridge and the host's end
-constexpr int kPortUpMilliseconds = 2500;
 
 // Fills in gateways and default routes that the configuration leaves to us, and returns what the bridge must own.
 std::vector<cni::IpPrefix> CompleteGateways(const BridgeConfig& config, cni::Result* result) {
@@ -56,33 +56,6 @@ std::vector<cni::IpPrefix> CompleteGateways(const BridgeConfig& config, cni::Res
       result->routes.push_back({.dst = {address.Mask(0), 0}, .gw = ip.gateway});
   }
   return out;
-}
-
-// Routes without a next hop get the first gateway of their family. The same route twice (a default route in the
-// configuration and one of isDefaultGateway) is one.
-std::vector<cni::Route> CompleteRoutes(const cni::Result& result) {
-  std::vector<cni::Route> out;
-  for (cni::Route route : result.routes) {
-    for (const cni::IpConfig& ip : result.ips) {
-      if (!route.gw.valid() && ip.gateway.size() == route.dst.address.size()) route.gw = ip.gateway;
-    }
-    if (std::find(out.begin(), out.end(), route) == out.end()) out.push_back(route);
-  }
-  return out;
-}
-
-// Before the interface goes up, because its link-local address would be probed for duplicates from then on.
-absl::Status SetContainerSysctls(const std::string& ifname, const BridgeConfig& config, const cni::Result& result) {
-  const std::string base = absl::StrCat("ipv6/conf/", ifname, "/");
-  const char* detect = config.detect_duplicates ? "1" : "0";
-  RETURN_IF_ERROR(EnsureSysctlIfPresent(base + "accept_dad", detect));
-  RETURN_IF_ERROR(EnsureSysctlIfPresent(base + "accept_ra", "0"));
-  if (config.detect_duplicates) RETURN_IF_ERROR(EnsureSysctlIfPresent(base + "enhanced_dad", "1"));
-  const auto is_v6 = [](const cni::IpConfig& ip) { return !ip.address.address.is_v4(); };
-  if (std::none_of(result.ips.begin(), result.ips.end(), is_v6)) return absl::OkStatus();
-  RETURN_IF_ERROR(EnsureSysctl("ipv6/conf/lo/disable_ipv6", "0"));
-  RETURN_IF_ERROR(EnsureSysctl(base + "disable_ipv6", "0"));
-  return EnsureSysctl(base + "keep_addr_on_down", "1");
 }
 
 absl::Status ConfigureContainer(Socket& container, int index, const BridgeConfig& config, const cni::Result& result) {
@@ -114,16 +87,13 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
     ASSIGN_OR_RETURN(gateway, EnsureVlanGateway(host, namespaces, bridge, config));
   }
   if (!gateways.empty()) RETURN_IF_ERROR(EnsureGateways(host, gateway, gateways, config.force_address));
-  ASSIGN_OR_RETURN(Veth veth, MakeVeth(host, container, namespaces.container(), call.attachment, bridge, config));
-  undo->Push("deletion of the veth pair", [name = veth.host.name] {
-    ASSIGN_OR_RETURN(Socket socket, Socket::Open());
-    Batch batch;
-    netlink::PutDeleteLink(batch, name);
-    return socket.Exchange(batch);
-  });
+  ASSIGN_OR_RETURN(Veth veth, MakeVeth(host, container, namespaces.container(), call.attachment,
+                                       {.mtu = config.mtu, .mac = config.mac, .bridge = &bridge}));
+  undo->Push("deletion of the veth pair", [name = veth.host.name] { return DeleteHostEnd(name); });
   RETURN_IF_ERROR(ConfigurePort(host, veth.host.index, config));
   if (!config.ipam_type.empty())
-    RETURN_IF_ERROR(namespaces.Visit([&] { return SetContainerSysctls(call.attachment.ifname, config, *result); }));
+    RETURN_IF_ERROR(namespaces.Visit(
+        [&] { return SetContainerSysctls(call.attachment.ifname, config.detect_duplicates, *result); }));
   RETURN_IF_ERROR(ConfigureContainer(container, veth.container_index(), config, *result));
   if (config.ip_masq && !result->ips.empty()) {
     std::vector<cni::IpPrefix> addresses;
@@ -132,7 +102,7 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
     RETURN_IF_ERROR_CTX(nft::AddMasquerade(call.network, call.attachment, addresses), "ipMasq");
   }
   if (!config.disable_container_interface)
-    RETURN_IF_ERROR(netlink::WaitForUp(host, veth.host.name, kPortUpMilliseconds));
+    RETURN_IF_ERROR(netlink::WaitForUp(host, veth.host.name, kLinkUpMilliseconds));
   result->interfaces = {{.name = veth.bridge.name, .mac = veth.bridge.mac},
                         {.name = veth.host.name, .mac = veth.host.mac},
                         {.name = call.attachment.ifname, .mac = veth.container_mac, .sandbox = call.netns}};

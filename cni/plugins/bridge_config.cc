@@ -31,11 +31,7 @@ absl::Status RefuseUnsupported(const Json& document) {
     const bool harmless = *found == Json(0) || *found == Json(false) || *found == Json::array();
     if (!harmless) return Unsupported(key, *found);
   }
-  // The default backend is not the reference's: nftables always. To ask for iptables by name is to count on its chains.
-  if (auto backend = document.find("ipMasqBackend"); backend != document.end() && !backend->is_null()) {
-    if (*backend != Json("nftables")) return Unsupported("ipMasqBackend", *backend);
-  }
-  return absl::OkStatus();
+  return RefuseMasqueradeBackend(document);
 }
 
 absl::StatusOr<uint16_t> VlanId(uint32_t id, const std::string& path) {
@@ -128,6 +124,13 @@ absl::Status CheckWhole(const BridgeConfig& config) {
 }
 
 }  // namespace
+
+// Without a name it is nftables, which is not the reference's default.
+absl::Status RefuseMasqueradeBackend(const Json& document) {
+  auto backend = document.find("ipMasqBackend");
+  if (backend == document.end() || backend->is_null() || *backend == Json("nftables")) return absl::OkStatus();
+  return Unsupported("ipMasqBackend", *backend);
+}
 
 absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call) {
   BridgeConfig out;

@@ -37,4 +37,7 @@ struct BridgeConfig {
 // know and do not have: to ignore one would give a container more reach than asked for.
 absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call);
 
+// UnsupportedField (2) when ipMasqBackend asks for another backend than nftables by name: that is to count on its chains.
+absl::Status RefuseMasqueradeBackend(const nlohmann::json& document);
+
 }  // namespace wherry::plugins

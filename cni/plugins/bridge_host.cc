@@ -17,8 +17,6 @@ using netlink::Batch;
 using netlink::Link;
 using netlink::Socket;
 
-constexpr unsigned kNameAttempts = 8;
-
 absl::StatusOr<Link> CreateBridge(Socket& host, const BridgeConfig& config) {
   Batch batch;
   Link link;
@@ -48,13 +46,6 @@ absl::Status MakeRoom(const Link& bridge, const std::vector<cni::IpPrefix>& pres
     netlink::PutDeleteAddress(*batch, bridge.index, address);
   }
   return absl::OkStatus();
-}
-
-// FNV-1a: names need spread, not secrecy.
-uint32_t Hash(absl::string_view text) {
-  uint32_t hash = 2166136261U;
-  for (char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619U;
-  return hash;
 }
 
 // Up, and as configured.
@@ -107,45 +98,6 @@ absl::Status EnsureGateways(Socket& host, const Link& bridge, const std::vector<
   for (const cni::IpPrefix& gateway : gateways)
     RETURN_IF_ERROR(EnsureSysctl(gateway.address.is_v4() ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding", "1"));
   return absl::OkStatus();
-}
-
-std::string HostVethName(const cni::Attachment& attachment, unsigned attempt) {
-  const uint32_t hash = Hash(absl::StrCat(attachment.container_id, "/", attachment.ifname, "/", attempt));
-  return absl::StrCat("veth", absl::Hex(hash, absl::kZeroPad8));
-}
-
-absl::StatusOr<Veth> MakeVeth(Socket& host, Socket& container, int netns, const cni::Attachment& attachment,
-                              const Link& bridge, const BridgeConfig& config) {
-  netlink::VethPair pair;
-  pair.host_mac = netlink::RandomMac();
-  pair.master = bridge.index;
-  pair.container_name = attachment.ifname;
-  pair.container_mac = config.mac.value_or(netlink::RandomMac());
-  pair.netns = netns;
-  pair.mtu = config.mtu;
-  absl::Status failure;
-  for (unsigned attempt = 0; attempt < kNameAttempts; ++attempt) {
-    pair.host_name = HostVethName(attachment, attempt);
-    Batch batch;
-    std::array<Link, 3> links;
-    std::vector<absl::Status> each;
-    netlink::PutNewVeth(batch, pair);
-    netlink::PutGetLink(batch, pair.host_name);
-    netlink::PutGetLink(batch, bridge.name);
-    RETURN_IF_ERROR(host.Exchange(
-        batch, [&](size_t index, const nlmsghdr* message) { links[index] = netlink::ParseLink(message); }, &each));
-    if (each[0].ok()) {
-      RETURN_IF_ERROR(each[1]);
-      RETURN_IF_ERROR(each[2]);
-      return Veth{links[1], links[2], netlink::PrintMac(pair.container_mac)};
-    }
-    failure = each[0];
-    if (!sys::IsErrno(failure, EEXIST)) return failure;
-    if (netlink::GetLink(container, attachment.ifname).ok())
-      return cni::MakeError(cni::ErrorCode::kInvalidEnvironment,
-                            absl::StrCat("CNI_IFNAME: the container has an interface ", attachment.ifname, " already"));
-  }
-  return failure;
 }
 
 }  // namespace wherry::plugins

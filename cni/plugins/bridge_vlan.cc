@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/cni/error.h"
-#include "cni/plugins/bridge_host.h"
 #include "cni/plugins/sysctl.h"
+#include "cni/plugins/veth.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::plugins {
@@ -57,10 +57,8 @@ absl::StatusOr<Link> FindOrMake(netlink::Socket& host, const Namespaces& namespa
   const std::string name = VlanGatewayName(config);
   absl::StatusOr<Link> link = netlink::GetLink(host, name);
   if (link.ok() || !sys::IsErrno(link.status(), ENODEV)) return link;
-  BridgeConfig own = config;
-  own.mac.reset();
-  own.mtu = bridge.mtu;
-  const absl::Status made = MakeVeth(host, host, namespaces.home(), {bridge.name, name}, bridge, own).status();
+  const VethOptions options{.mtu = bridge.mtu, .mac = {}, .bridge = &bridge};
+  const absl::Status made = MakeVeth(host, host, namespaces.home(), {bridge.name, name}, options).status();
   link = netlink::GetLink(host, name);
   return link.ok() || made.ok() ? link : made;
 }
