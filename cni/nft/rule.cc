@@ -4,10 +4,12 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <net/if_arp.h>
 
 #include <array>
@@ -133,6 +135,18 @@ void MatchNotLoopbackInterface(nftnl_rule* rule) {
   const uint16_t loopback = ARPHRD_LOOPBACK;
   LoadMeta(rule, NFT_META_IIFTYPE);
   Compare(rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
+}
+
+void MatchInputInterface(nftnl_rule* rule, const std::string& name) {
+  std::array<char, IFNAMSIZ> padded{};
+  name.copy(padded.data(), padded.size() - 1);
+  LoadMeta(rule, NFT_META_IIFNAME);
+  Compare(rule, NFT_CMP_EQ, padded.data(), padded.size());
+}
+
+void MatchSourceMac(nftnl_rule* rule, const void* mac) {
+  LoadPayload(rule, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN);  // behind the destination's
+  Compare(rule, NFT_CMP_EQ, mac, ETH_ALEN);
 }
 
 void Accept(nftnl_rule* rule) { Verdict(rule, NF_ACCEPT); }

@@ -8,7 +8,7 @@
 struct nftnl_rule;
 
 // The pieces that rules are made of, in the order in which the kernel works through them: matches that go on or end the
-// rule, then one statement. All tables serve both families (inet), so a rule that looks at an address looks at the family
+// rule, then one statement. Tables of IP packets serve both families (inet), so a rule that looks at an address looks at the family
 // first. A new rule belongs to the caller until Transaction::AddRule takes it.
 namespace wherry::nft {
 
@@ -27,6 +27,9 @@ void MatchLocalDestination(nftnl_rule* rule);
 // The connection's destination has been translated, by whomever.
 void MatchTranslatedDestination(nftnl_rule* rule);
 void MatchNotLoopbackInterface(nftnl_rule* rule);
+void MatchInputInterface(nftnl_rule* rule, const std::string& name);
+// The frame comes from this hardware address of six bytes; only for tables of family bridge.
+void MatchSourceMac(nftnl_rule* rule, const void* mac);
 
 void Accept(nftnl_rule* rule);
 void Drop(nftnl_rule* rule);

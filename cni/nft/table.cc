@@ -54,11 +54,11 @@ absl::StatusOr<Netfilter> Netfilter::Open() {
   return out;
 }
 
-absl::Status Netfilter::Dump(const std::string& table, std::vector<Rule>* out) {
+absl::Status Netfilter::Dump(const std::string& table, uint8_t family, std::vector<Rule>* out) {
   alignas(nlmsghdr) std::array<char, 32 << 10> buffer;
   std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> filter(nftnl_rule_alloc(), nftnl_rule_free);
   if (!filter) return absl::ResourceExhaustedError("nftnl_rule_alloc");
-  nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, kFirstSequence);
+  nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETRULE, family, NLM_F_DUMP, kFirstSequence);
   nftnl_rule_set_str(filter.get(), NFTNL_RULE_TABLE, table.c_str());
   nftnl_rule_nlmsg_build_payload(request, filter.get());
   if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) return sys::Errno("list nftables rules");
@@ -72,11 +72,11 @@ absl::Status Netfilter::Dump(const std::string& table, std::vector<Rule>* out) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table) {
+absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table, uint8_t family) {
   absl::Status status;
   for (int attempt = 0; attempt < kListAttempts; ++attempt) {
     std::vector<Rule> out;
-    status = Dump(table, &out);
+    status = Dump(table, family, &out);
     if (status.ok()) return out;
     if (!sys::IsErrno(status, EINTR)) return status;
     // The rest of the broken list would come before the next one, so that one gets a socket of its own.
@@ -85,7 +85,8 @@ absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table)
   return status;
 }
 
-Transaction::Transaction(std::string table) : table_(std::move(table)), buffer_(2 * kMaxMessage) {
+Transaction::Transaction(std::string table, uint8_t family)
+    : table_(std::move(table)), family_(family), buffer_(2 * kMaxMessage) {
   nftnl_batch_begin(buffer_.data(), 0);
 }
 
@@ -93,7 +94,7 @@ nlmsghdr* Transaction::Begin(uint16_t type, uint16_t flags) {
   const auto* previous = reinterpret_cast<const nlmsghdr*>(buffer_.data() + last_);
   last_ += MNL_ALIGN(previous->nlmsg_len);
   buffer_.resize(last_ + 2 * kMaxMessage);
-  return nftnl_nlmsg_build_hdr(buffer_.data() + last_, type, NFPROTO_INET, flags, kFirstSequence + count_++);
+  return nftnl_nlmsg_build_hdr(buffer_.data() + last_, type, family_, flags, kFirstSequence + count_++);
 }
 
 void Transaction::EnsureTable() {
@@ -115,6 +116,13 @@ void Transaction::EnsureChain(const char* name, std::optional<Hook> hook) {
 }
 
 void Transaction::FlushChain(const std::string& chain) { DeleteRule({chain, "", 0}); }
+
+void Transaction::DeleteChain(const std::string& name) {
+  std::unique_ptr<nftnl_chain, decltype(&nftnl_chain_free)> chain(nftnl_chain_alloc(), nftnl_chain_free);
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table_.c_str());
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
+  nftnl_chain_nlmsg_build_payload(Begin(NFT_MSG_DELCHAIN, 0), chain.get());
+}
 
 void Transaction::AddRule(nftnl_rule* rule) {
   std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> owned(rule, nftnl_rule_free);
@@ -146,7 +154,7 @@ absl::Status Transaction::Commit(Netfilter& netfilter) {
     const ssize_t bytes = mnl_socket_recvfrom(socket, answers.data(), answers.size());
     if (bytes < 0) return sys::Errno("change nftables");
     if (mnl_cb_run(answers.data(), static_cast<size_t>(bytes), 0, 0, nullptr, nullptr) < 0)
-      return sys::Errno(absl::StrCat("change nftables table inet ", table_));
+      return sys::Errno(absl::StrCat("change nftables table ", table_));
     if (reinterpret_cast<const nlmsghdr*>(answers.data())->nlmsg_seq == kFirstSequence + count_ - 1)
       return absl::OkStatus();
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <linux/netfilter.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -32,9 +34,9 @@ class Netfilter {
  public:
   // A socket in the calling thread's network namespace.
   static absl::StatusOr<Netfilter> Open();
-  // The rules of an inet table; none when there is no such table. Others may change rules meanwhile: the kernel then breaks
+  // The rules of a table of `family` (NFPROTO_*); none when there is no such table. Others may change rules meanwhile: the kernel then breaks
   // the list off, and it is read again.
-  absl::StatusOr<std::vector<Rule>> ListRules(const std::string& table);
+  absl::StatusOr<std::vector<Rule>> ListRules(const std::string& table, uint8_t family = NFPROTO_INET);
 
  private:
   friend class Transaction;
@@ -42,17 +44,18 @@ class Netfilter {
     void operator()(mnl_socket* socket) const;
   };
   explicit Netfilter(mnl_socket* socket) : socket_(socket) {}
-  absl::Status Dump(const std::string& table, std::vector<Rule>* out);
+  absl::Status Dump(const std::string& table, uint8_t family, std::vector<Rule>* out);
   std::unique_ptr<mnl_socket, Closer> socket_;
 };
 
-// Changes of one inet table, in order. AddRule takes over the rule.
+// Changes of one table, in order. AddRule takes over the rule.
 class Transaction {
  public:
-  explicit Transaction(std::string table);
+  explicit Transaction(std::string table, uint8_t family = NFPROTO_INET);
   void EnsureTable();
   void EnsureChain(const char* name, std::optional<Hook> hook = std::nullopt);
   void FlushChain(const std::string& chain);
+  void DeleteChain(const std::string& chain);  // must be empty
   void AddRule(nftnl_rule* rule);
   void DeleteRule(const Rule& rule);
   bool empty() const { return count_ == 0; }
@@ -63,6 +66,7 @@ class Transaction {
   nlmsghdr* Begin(uint16_t type, uint16_t flags);
 
   std::string table_;
+  uint8_t family_;
   std::vector<char> buffer_;
   size_t last_ = 0;  // offset of the message begun last
   uint32_t count_ = 0;

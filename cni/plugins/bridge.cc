@@ -1,5 +1,6 @@
 #include "cni/plugins/bridge.h"
 
+#include "cni/nft/mac_spoof.h"
 #include "cni/nft/masquerade.h"
 #include "cni/plugins/plugin.h"
 #include "cni/plugins/veth.h"
@@ -32,6 +33,7 @@ ipam::Request IpamRequest(const Call& call, const BridgeConfig& config) {
 absl::Status BridgeDel(const Call& call) {
   ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
   RETURN_IF_ERROR(DeleteVeth(call));
+  if (config.mac_spoof_check) RETURN_IF_ERROR_CTX(nft::DeleteMacSpoofCheck(call.attachment), "macspoofchk");
   // The rule before the address: the next holder of the address must not find the rule of the last.
   if (config.ip_masq) RETURN_IF_ERROR_CTX(nft::DeleteMasquerade(call.network, call.attachment), "ipMasq");
   return WithIpam(call, ipam::Delete);

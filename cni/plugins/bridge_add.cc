@@ -12,6 +12,7 @@
 #include "cni/netlink/route.h"
 #include "cni/netlink/socket.h"
 #include "cni/netlink/wait.h"
+#include "cni/nft/mac_spoof.h"
 #include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/bridge_config.h"
@@ -91,6 +92,11 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
                                        {.mtu = config.mtu, .mac = config.mac, .bridge = &bridge}));
   undo->Push("deletion of the veth pair", [name = veth.host.name] { return DeleteHostEnd(name); });
   RETURN_IF_ERROR(ConfigurePort(host, veth.host.index, config));
+  if (config.mac_spoof_check) {
+    undo->Push("deletion of macspoofchk", [&] { return nft::DeleteMacSpoofCheck(call.attachment); });
+    ASSIGN_OR_RETURN(const netlink::MacAddress mac, netlink::ParseMac(veth.container_mac));
+    RETURN_IF_ERROR_CTX(nft::AddMacSpoofCheck(call.attachment, veth.host.name, mac.data()), "macspoofchk");
+  }
   if (!config.ipam_type.empty())
     RETURN_IF_ERROR(namespaces.Visit(
         [&] { return SetContainerSysctls(call.attachment.ifname, config.detect_duplicates, *result); }));

@@ -4,6 +4,7 @@
 #include "cni/ipam/ipam.h"
 #include "cni/netlink/link.h"
 #include "cni/netlink/socket.h"
+#include "cni/nft/mac_spoof.h"
 #include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/bridge_vlan.h"
@@ -60,6 +61,7 @@ absl::Status BridgeCheck(const Call& call) {
   RETURN_IF_ERROR(CheckPortVlans(host, port, config));
   RETURN_IF_ERROR(CheckAddresses(container, inside, result));
   RETURN_IF_ERROR(CheckRoutes(container, result));
+  if (config.mac_spoof_check) RETURN_IF_ERROR(nft::CheckMacSpoofCheck(call.attachment));
   if (!config.ip_masq || config.ipam_type.empty()) return absl::OkStatus();
   return nft::CheckMasquerade(call.network, call.attachment, result.ips.size());
 }

@@ -23,17 +23,6 @@ absl::Status Unsupported(absl::string_view key, const Json& value) {
       absl::StrCat("unsupported field ", key, ": ", value.dump(-1, ' ', true, Json::error_handler_t::replace)));
 }
 
-// Options of the reference plugin that separate containers from each other or from the host.
-absl::Status RefuseUnsupported(const Json& document) {
-  for (const char* key : {"macspoofchk"}) {
-    auto found = document.find(key);
-    if (found == document.end() || found->is_null()) continue;
-    const bool harmless = *found == Json(0) || *found == Json(false) || *found == Json::array();
-    if (!harmless) return Unsupported(key, *found);
-  }
-  return RefuseMasqueradeBackend(document);
-}
-
 absl::StatusOr<uint16_t> VlanId(uint32_t id, const std::string& path) {
   if (id >= 1 && id <= netlink::kLastVlan) return static_cast<uint16_t>(id);
   return Invalid(absl::StrCat(path, ": ", id, " is no VLAN of 1 to ", netlink::kLastVlan));
@@ -135,7 +124,7 @@ absl::Status RefuseMasqueradeBackend(const Json& document) {
 absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call) {
   BridgeConfig out;
   // DEL gets rid of what it can: a container that ADD refused must not stay for good because DEL refuses it too.
-  if (call.command != "DEL") RETURN_IF_ERROR(RefuseUnsupported(call.document));
+  if (call.command != "DEL") RETURN_IF_ERROR(RefuseMasqueradeBackend(call.document));
   cni::Fields fields(call.document, "");
   fields.String("bridge", &out.bridge);
   fields.Bool("isGateway", &out.gateway);
@@ -146,6 +135,7 @@ absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call) {
   fields.Bool("hairpinMode", &out.hairpin);
   fields.Bool("promiscMode", &out.promiscuous);
   fields.Bool("portIsolation", &out.isolated);
+  fields.Bool("macspoofchk", &out.mac_spoof_check);
   fields.Bool("enabledad", &out.detect_duplicates);
   fields.Bool("disableContainerInterface", &out.disable_container_interface);
   fields.Object("ipam", [&](const Json& ipam, const std::string& path) {

@@ -27,6 +27,7 @@ struct BridgeConfig {
   uint16_t vlan = 0;                           // native VLAN of the container's port; 0: none
   std::vector<netlink::VlanRange> vlan_trunk;  // VLANs that come with tags; ascending, none twice
   bool filters_vlans = false;                  // vlan, or vlanTrunk even if empty
+  bool mac_spoof_check = false;                // macspoofchk: frames from the container's own MAC address only
   bool preserve_default_vlan = false;          // preserveDefaultVlan: the port stays in the bridge's default VLAN
   std::optional<netlink::MacAddress> mac;      // of the container's end
   std::string ipam_type;                       // empty: layer 2 only
