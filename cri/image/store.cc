@@ -270,7 +270,7 @@ absl::StatusOr<Images> Store::PullOnce(const Reference& reference, const PullAut
 // Before any layer is fetched. The kubelet makes a reason of its own of the first word, when the code is Unknown.
 absl::Status Store::Verify(const Reference& reference, const pb::PlannedImage& image, int control) {
   const std::string name = reference.digest.empty() ? reference.Tagged() : reference.Digested();
-  const absl::Status verdict =
+  absl::Status verdict =
       verifiers_.Ask({name, image.target_digest(), image.target_media_type(), image.target_size()}, control);
   if (verdict.ok() || absl::IsCancelled(verdict)) return verdict;
   return absl::UnknownError(
