@@ -10,7 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
+#include <string>
 
 #include "cni/netlink/mac.h"
 #include "gtest/gtest.h"
@@ -20,11 +20,6 @@ namespace {
 
 constexpr uint16_t kExperimental = 0x88b5;  // IEEE 802 local experimental ethertype
 constexpr char kInterface[] = "eth0";
-
-void Append(std::vector<uint8_t>* frame, uint16_t value) {
-  frame->push_back(static_cast<uint8_t>(value >> 8));
-  frame->push_back(static_cast<uint8_t>(value));
-}
 
 // The kernel strips a tag and tells it beside the frame.
 uint16_t TagOf(const msghdr& message) {
@@ -59,14 +54,15 @@ Wire::Wire() : socket_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_
 
 void Wire::Send(char letter, uint16_t vlan, const std::string& source) const {
   const netlink::MacAddress from = source.empty() ? mac_ : netlink::ParseMac(source).value();
-  std::vector<uint8_t> frame(6, 0xff);
-  frame.insert(frame.end(), from.begin(), from.end());
+  std::string frame(ETH_ALEN, '\xff');
+  const auto append = [&frame](uint16_t value) { frame += {static_cast<char>(value >> 8), static_cast<char>(value)}; };
+  frame.append(from.begin(), from.end());
   if (vlan != 0) {
-    Append(&frame, ETHERTYPE_VLAN);
-    Append(&frame, vlan);
+    append(ETHERTYPE_VLAN);
+    append(vlan);
   }
-  Append(&frame, kExperimental);
-  frame.resize(frame.size() + 46, static_cast<uint8_t>(letter));
+  append(kExperimental);
+  frame.append(46, letter);
   EXPECT_EQ(send(socket_.get(), frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size())) << strerror(errno);
 }
 
