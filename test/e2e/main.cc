@@ -18,6 +18,7 @@
 #include <iostream>
 
 #include "test/e2e/node.h"
+#include "test/host_unique.h"
 
 namespace {
 
@@ -60,7 +61,7 @@ int main(int argc, char** argv) {
     std::cerr << "the end-to-end tests make namespaces and need root\n";
     return 1;
   }
-  const std::string cgroup = "/wherry-e2e-" + std::to_string(getpid());
+  const std::string cgroup = "/wherry-e2e-" + wherry::HostUnique(getpid());
   setenv("WHERRY_E2E_CGROUP", cgroup.c_str(), 1);
   Must(unshare(CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare");
   pid_t child = fork();

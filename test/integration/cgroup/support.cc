@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "test/host_unique.h"
 
 namespace wherry::cgroup {
 namespace {
@@ -72,7 +73,7 @@ void CgroupTest::SetUp() {
   ASSERT_EQ(::geteuid(), 0u) << "these tests need root";
   cgroups = Open();
   ASSERT_NE(cgroups, nullptr);
-  base = absl::StrCat("/wherry-test-", ::getpid(), "-", ++count);
+  base = absl::StrCat("/wherry-test-", HostUnique(::getpid()), "-", ++count);
   ASSERT_TRUE(cgroups->Create(base).ok());
 }
 

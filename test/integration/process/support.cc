@@ -22,6 +22,7 @@
 #include "runtime/sys/file.h"
 #include "runtime/sys/mount.h"
 #include "runtime/sys/status.h"
+#include "test/host_unique.h"
 
 namespace wherry::process {
 namespace {
@@ -43,8 +44,8 @@ sys::UniqueFd NewShm() {
   return *context->Mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-std::string DirectoryOf(pid_t pod) { return "/tmp/wherry-process-test-" + std::to_string(pod); }
-std::string CgroupOf(pid_t pod) { return "/wherry-process-test-" + std::to_string(pod); }
+std::string DirectoryOf(pid_t pod) { return "/tmp/wherry-process-test-" + HostUnique(pod); }
+std::string CgroupOf(pid_t pod) { return "/wherry-process-test-" + HostUnique(pod); }
 
 // After the pod's process: its containers die with it, so what is left is busy for a moment at most.
 void Clean(pid_t pod) {
