@@ -104,6 +104,12 @@ bool HasLocalhostSeccomp(const ::runtime::v1::ContainerConfig& config);
 // Completes a process from the recorded specification with its filter.
 absl::Status SetSeccomp(Core& core, const ::runtime::v1::ContainerConfig& config, shim::v1::Process& process);
 
+// Resolves the images that `record`'s mounts name, writes their ids into the mounts, and keeps them with the container's id as
+// the holder. Errors begin with "ImageVolumeMountFailed".
+absl::StatusOr<ImageLayers> HoldMountedImages(Core& core, store::ContainerRecord& record);
+// Keeps the container's image and those that it mounts again, after a restart. What is gone makes a later Start fail, not us.
+void HoldAgain(Core& core, const store::ContainerRecord& record);
+
 // All of a pod: SIGKILLs every container and waits until the records say EXITED; removes every container.
 absl::Status KillAll(Core& core, const std::string& pod_id);
 absl::Status RemoveAll(Core& core, const std::string& pod_id);

@@ -76,7 +76,8 @@ absl::Status MakeDirs(Core& core, const std::string& id, const std::vector<std::
 absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image& image,
                      const std::vector<std::string>& lowerdirs, store::ContainerRecord& record) {
   RETURN_IF_ERROR(EnsureHosts(core.paths, pod, record));
-  SpecInput input{record.id(), record.config(), pod, image.config, lowerdirs, core.paths, core.host};
+  ASSIGN_OR_RETURN(ImageLayers mounted, HoldMountedImages(core, record));
+  SpecInput input{record.id(), record.config(), pod, image.config, lowerdirs, mounted, core.paths, core.host};
   ASSIGN_OR_RETURN(shim::v1::StartContainerRequest spec, BuildSpec(input));
   // A wrong profile is found now. The default filter is made anew for each process and would only swell the record.
   ASSIGN_OR_RETURN(std::string filter, SeccompFilter(core, record.config(), spec.process().capabilities()));

@@ -80,8 +80,7 @@ absl::Status Recover(Core& core, const store::ContainerRecord& record, const shi
                      const std::string& why_lost) {
   const std::string& id = record.id();
   if (record.state() == store::CREATING || record.state() == store::REMOVING) return Remove(core, id);
-  // Its layers stay, whatever happened to the image's names. An image that is gone makes a later Start fail, not us.
-  core.images.Hold(record.image_id(), id).status().IgnoreError();
+  HoldAgain(core, record);
   if (record.state() == store::EXITED) {
     if (state != nullptr && state->has_exit()) Forget(core, record.pod_id(), id).IgnoreError();
     return DestroyCgroup(core, record.cgroup_path());

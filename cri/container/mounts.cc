@@ -29,10 +29,6 @@ absl::StatusOr<shim::v1::Propagation> ToPropagation(const ::runtime::v1::Mount& 
 }
 
 absl::Status RefuseUnsupported(const ::runtime::v1::Mount& mount, const HostFacts& host, const std::string& field) {
-  if (!mount.image().image().empty() || !mount.image_sub_path().empty()) {
-    return absl::UnimplementedError(
-        absl::StrCat("ImageVolumeMountFailed: ", field, ".image: image volumes are not supported by this version"));
-  }
   if (!mount.uidmappings().empty() || !mount.gidmappings().empty()) {
     return absl::UnimplementedError(
         absl::StrCat(field, ".uidMappings: idmapped mounts are not supported by this version"));
@@ -57,6 +53,7 @@ absl::Status EnsureSource(const std::string& path, const std::string& field) {
 
 absl::StatusOr<shim::v1::Mount> Translate(const ::runtime::v1::Mount& mount, const SpecInput& input, int index) {
   std::string field = absl::StrCat("mounts[", index, "]");
+  if (mount.has_image() || !mount.image_sub_path().empty()) return ImageMount(mount, input, field);
   RETURN_IF_ERROR(RefuseUnsupported(mount, input.host, field));
   shim::v1::Mount result;
   ASSIGN_OR_RETURN(*result.mutable_destination(), CleanPath(mount.container_path(), field + ".container_path"));

@@ -29,6 +29,8 @@ class Paths {
   std::string container(const std::string& id) const { return containers() + "/" + id; }
   std::string upper(const std::string& id) const { return container(id) + "/upper"; }
   std::string work(const std::string& id) const { return container(id) + "/work"; }
+  // The lowest layer of image volumes: overlayfs wants two of them at least.
+  std::string empty(const std::string& id) const { return container(id) + "/empty"; }
   std::string volumes(const std::string& id) const { return container(id) + "/volumes"; }
 
   // Below the cgroup root. Pods with a cgroup_parent have that as their cgroup, and no cgroup of wherry's own.

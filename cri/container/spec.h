@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,16 @@ struct HostFacts {
   static HostFacts Probe();
 };
 
+// Directories of the layers of images by the image's id, topmost first.
+using ImageLayers = std::map<std::string, std::vector<std::string>>;
+
 struct SpecInput {
   const std::string& id;
   const ::runtime::v1::ContainerConfig& config;
   const store::PodRecord& pod;
   const oci::ImageConfig& image;
   const std::vector<std::string>& lowerdirs;  // topmost first
+  const ImageLayers& mounted_images;
   const Paths& paths;
   const HostFacts& host;
 };
@@ -42,7 +47,10 @@ absl::Status SetNamespaces(const SpecInput& input, shim::v1::StartContainerReque
 absl::StatusOr<shim::v1::Process> BuildProcess(const SpecInput& input);  // process.cc
 absl::StatusOr<shim::v1::UserSpec> BuildUser(const ::runtime::v1::LinuxContainerSecurityContext& security,
                                              const oci::ImageConfig& image);
-absl::Status AddMounts(const SpecInput& input, shim::v1::Rootfs& rootfs);        // mounts.cc
+absl::Status AddMounts(const SpecInput& input, shim::v1::Rootfs& rootfs);  // mounts.cc
+// A volume whose content is an image. All its errors begin with "ImageVolumeMountFailed", which the kubelet looks for.
+absl::StatusOr<shim::v1::Mount> ImageMount(const ::runtime::v1::Mount& mount, const SpecInput& input,
+                                           const std::string& field);            // image_mounts.cc
 absl::Status AddImageVolumes(const SpecInput& input, shim::v1::Rootfs& rootfs);  // volumes.cc
 
 // Absolute, without "." and empty components; InvalidArgument when relative, or with ".." or a NUL.

@@ -31,8 +31,8 @@ constexpr size_t kMaxPage = 4095;
 
 absl::Status Check(const shim::v1::Rootfs& rootfs) {
   if (rootfs.lowerdirs().empty()) return absl::InvalidArgumentError("the root file system has no layer");
-  if (rootfs.upperdir().empty() || rootfs.workdir().empty())
-    return absl::InvalidArgumentError("the root file system has no upper or work directory");
+  if (rootfs.upperdir().empty() != rootfs.workdir().empty())
+    return absl::InvalidArgumentError("the root file system has one of an upper and a work directory");
   return absl::OkStatus();
 }
 
@@ -43,10 +43,11 @@ absl::StatusOr<sys::FsContext> OpenContext() {
 }
 
 absl::StatusOr<sys::UniqueFd> Finish(const sys::FsContext& fs, const shim::v1::Rootfs& rootfs) {
-  RETURN_IF_ERROR(fs.Set("upperdir", rootfs.upperdir()));
-  RETURN_IF_ERROR(fs.Set("workdir", rootfs.workdir()));
   RETURN_IF_ERROR(fs.Set("index", "off"));
   RETURN_IF_ERROR(fs.Set("metacopy", "off"));
+  if (rootfs.upperdir().empty()) return fs.Mount(MOUNT_ATTR_RDONLY);
+  RETURN_IF_ERROR(fs.Set("upperdir", rootfs.upperdir()));
+  RETURN_IF_ERROR(fs.Set("workdir", rootfs.workdir()));
   RETURN_IF_ERROR(fs.SetFlag("volatile"));
   return fs.Mount(0);
 }
@@ -82,27 +83,35 @@ std::string CommonDirectory(const std::vector<std::string>& paths) {
   return common;
 }
 
-// On the upper directory: mount(2) needs a place, and in this namespace nobody else looks at that one.
+// mount(2) needs a place, and in this namespace nobody else looks at this one.
+const std::string& PlaceOf(const shim::v1::Rootfs& rootfs) {
+  return rootfs.upperdir().empty() ? *rootfs.lowerdirs().rbegin() : rootfs.upperdir();
+}
+
 absl::Status MountWithOptions(const shim::v1::Rootfs& rootfs) {
+  const bool readonly = rootfs.upperdir().empty();
   std::vector<std::string> paths(rootfs.lowerdirs().begin(), rootfs.lowerdirs().end());
-  paths.push_back(rootfs.upperdir());
-  paths.push_back(rootfs.workdir());
+  if (!readonly) {
+    paths.push_back(rootfs.upperdir());
+    paths.push_back(rootfs.workdir());
+  }
   for (const std::string& path : paths) {
     if (path[0] != '/') return absl::InvalidArgumentError(absl::StrCat("layer \"", path, "\" is not absolute"));
   }
   const std::string common = CommonDirectory(paths);
   for (std::string& path : paths) path.erase(0, common.size() + 1);
-  const std::string work = paths.back();
-  paths.pop_back();
-  const std::string upper = paths.back();
-  paths.pop_back();
-  const std::string options = absl::StrCat("lowerdir=", JoinLayers(paths), ",upperdir=", Escape(upper),
-                                           ",workdir=", Escape(work), ",index=off,metacopy=off,volatile");
+  std::string writable;
+  if (!readonly) {
+    absl::StrAppend(&writable, ",workdir=", Escape(paths.back()), ",upperdir=", Escape(paths[paths.size() - 2]),
+                    ",volatile");
+    paths.resize(paths.size() - 2);
+  }
+  const std::string options = absl::StrCat("lowerdir=", JoinLayers(paths), ",index=off,metacopy=off", writable);
   if (options.size() > kMaxPage)
     return absl::InvalidArgumentError(absl::StrCat(rootfs.lowerdirs_size(), " layers need ", options.size(),
                                                    " bytes of mount options; before Linux 6.8 there are 4095"));
   if (::chdir(common.empty() ? "/" : common.c_str()) != 0) return sys::Errno(absl::StrCat("chdir \"", common, "\""));
-  const int result = ::mount("overlay", rootfs.upperdir().c_str(), "overlay", 0, options.c_str());
+  const int result = ::mount("overlay", PlaceOf(rootfs).c_str(), "overlay", readonly ? MS_RDONLY : 0, options.c_str());
   const int err = errno;
   if (::chdir("/") != 0) return sys::Errno("chdir \"/\"");
   if (result != 0) return sys::Errno(absl::StrCat("mount overlay ", options), err);
@@ -111,8 +120,9 @@ absl::Status MountWithOptions(const shim::v1::Rootfs& rootfs) {
 
 absl::StatusOr<sys::UniqueFd> OptionPage(const shim::v1::Rootfs& rootfs) {
   RETURN_IF_ERROR(MountWithOptions(rootfs));
-  auto mount = sys::CloneMount(AT_FDCWD, rootfs.upperdir(), false);
-  if (::umount2(rootfs.upperdir().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && mount.ok())
+  const std::string& place = PlaceOf(rootfs);
+  auto mount = sys::CloneMount(AT_FDCWD, place, false);
+  if (::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && mount.ok())
     return sys::Errno("umount of the attached overlay");
   return mount;
 }

@@ -14,7 +14,8 @@ enum class OverlayWay {
   kOptionPage,    // mount(2): at most a page
 };
 
-// A detached overlay mount of the request's layers. The caller's mount namespace must be its own: kOptionPage attaches
+// A detached overlay mount of the request's layers; without an upper and a work directory a read-only one, for which the kernel
+// wants two layers at least. The caller's mount namespace must be its own: kOptionPage attaches
 // the overlay for a moment. InvalidArgument: no layers, or paths that cannot be expressed in `way`.
 absl::StatusOr<sys::UniqueFd> MountOverlay(const shim::v1::Rootfs& rootfs, OverlayWay way = OverlayWay::kAuto);
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "runtime/rootfs/image_volume.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/mount.h"
 #include "runtime/sys/path.h"
@@ -89,6 +90,8 @@ absl::StatusOr<Volume> Take(const shim::v1::Mount& mount, const sys::UniqueFd& p
     ASSIGN_OR_RETURN(volume.mount, TakeBind(mount, procfs));
   } else if (mount.fs_type() == "tmpfs") {
     ASSIGN_OR_RETURN(volume.mount, TakeTmpfs(mount));
+  } else if (mount.fs_type() == "image") {
+    ASSIGN_OR_RETURN(volume.mount, TakeImageVolume(mount, procfs));
   } else {
     return absl::InvalidArgumentError(absl::StrCat("file system type \"", mount.fs_type(), "\" is not supported"));
   }

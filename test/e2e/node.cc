@@ -49,9 +49,6 @@ int Spawn(const std::vector<std::string>& args) {
   return status;
 }
 
-// Made once a run and kept on the tmpfs: the same bytes for all tests.
-const char kArchive[] = "/mnt/busybox.tar";
-
 }  // namespace
 
 void RemoveCgroupsNamed(const std::string& path) {
@@ -312,17 +309,24 @@ std::string Node::LogText(const std::string& container) {
   return out;
 }
 
-void NodeTest::SetUp() {
-  if (!fs::exists(kArchive)) {
-    ASSERT_EQ(Spawn({"/bin/bash", WHERRY_SOURCE_DIR "/hack/busybox-image.sh", kArchive}), 0);
+void Node::ImportImage(const std::string& archive, const std::string& name, const std::string& program) {
+  if (!fs::exists(archive)) {
+    ASSERT_EQ(Spawn({"/usr/bin/env", "BUSYBOX=" + program, "/bin/bash", WHERRY_SOURCE_DIR "/hack/busybox-image.sh",
+                     archive, "docker.io/library/" + name}),
+              0);
   }
-  ASSERT_NO_FATAL_FAILURE(node.Start());
   wherry::v1::ImportImageRequest req;
-  req.set_path(kArchive);
+  req.set_path(archive);
   wherry::v1::ImportImageResponse resp;
   grpc::ClientContext ctx;
-  auto st = node.own().ImportImage(&ctx, req, &resp);
+  auto st = own_->ImportImage(&ctx, req, &resp);
   ASSERT_TRUE(st.ok()) << "ImportImage: " << Describe(st);
+}
+
+// The archive is kept on the tmpfs: the same bytes for all tests.
+void NodeTest::SetUp() {
+  ASSERT_NO_FATAL_FAILURE(node.Start());
+  ASSERT_NO_FATAL_FAILURE(node.ImportImage("/mnt/busybox.tar", kImage));
 }
 
 void NodeTest::TearDown() {

@@ -53,6 +53,8 @@ class Node {
   grpc::Status TryRemovePod(const std::string& pod);
   cri::ContainerStatus Status(const std::string& container);
   cri::ContainerStatus WaitExited(const std::string& container);
+  // Makes an image of the busybox at `program` and imports it as `name`; the archive is kept and made only once a run.
+  void ImportImage(const std::string& archive, const std::string& name, const std::string& program = "/bin/busybox");
   std::string PodIp(const std::string& pod);
   cri::ExecSyncResponse Exec(const std::string& container, const std::vector<std::string>& command);
   std::string Log(const std::string& container);      // the file as it is
