@@ -19,8 +19,9 @@ using wherry::plugins::Call;
 using wherry::plugins::Plugin;
 
 constexpr const Plugin* kPlugins[] = {
-    &wherry::plugins::kBandwidth, &wherry::plugins::kBridge, &wherry::plugins::kHostLocal, &wherry::plugins::kLoopback,
-    &wherry::plugins::kPortmap,   &wherry::plugins::kPtp,    &wherry::plugins::kStatic,    &wherry::plugins::kTuning};
+    &wherry::plugins::kBandwidth, &wherry::plugins::kBridge,   &wherry::plugins::kFirewall,
+    &wherry::plugins::kHostLocal, &wherry::plugins::kLoopback, &wherry::plugins::kPortmap,
+    &wherry::plugins::kPtp,       &wherry::plugins::kStatic,   &wherry::plugins::kTuning};
 
 absl::StatusOr<const Plugin*> PluginOf(absl::string_view program) {
   const absl::string_view name = program.substr(program.rfind('/') + 1);

@@ -13,18 +13,17 @@
 namespace wherry::nft {
 namespace {
 
-constexpr size_t kHashDigits = 16;
 constexpr size_t kMaxComment = 128;
 
 }  // namespace
 
-std::string Hash(const std::string& text) {
+std::string Hash(const std::string& text, size_t digits) {
   std::array<unsigned char, SHA512_DIGEST_LENGTH> digest{};
   SHA512_CTX context;
   SHA512_Init(&context);
   SHA512_Update(&context, text.data(), text.size());
   SHA512_Final(digest.data(), &context);
-  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), kHashDigits / 2));
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), digits / 2));
 }
 
 std::string NetworkLabel(absl::string_view network) { return absl::StrCat(Hash(std::string(network)), "-"); }

@@ -9,8 +9,8 @@
 // (1.6 and later), so that either deletes the other's rules: hashes to find a rule by, then words for people.
 namespace wherry::nft {
 
-// The first 16 hex digits of the SHA-512 of `text`.
-std::string Hash(const std::string& text);
+// The first hex digits of the SHA-512 of `text`; `digits` is even.
+std::string Hash(const std::string& text, size_t digits = 16);
 // "HASH(network)-": begins the comments of all rules of a network.
 std::string NetworkLabel(absl::string_view network);
 // "HASH(network)-HASH(ifname:container)": begins the comments of the rules of one attachment.

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "api/cni/error.h"
+#include "cni/nft/label.h"
 #include "cni/nft/rule.h"
 #include "cni/nft/table.h"
 #include "runtime/sys/status.h"
@@ -21,13 +24,18 @@ constexpr int kPriority = -300;  // NF_BR_PRI_NAT_DST_BRIDGED
 constexpr size_t kRules = 4;
 constexpr size_t kMaxComment = 128;
 
+constexpr char kCommentStart[] = "macspoofchk-";
+
 struct Names {
   std::string port_chain, mac_chain, comment;
 };
-Names NamesOf(const cni::Attachment& attachment) {
-  const std::string id = absl::StrCat(attachment.container_id, "-", attachment.ifname);
+// `id` is CONTAINERID-IFNAME.
+Names NamesOf(absl::string_view id) {
   return {absl::StrCat("cni-br-iface-", id), absl::StrCat("cni-br-iface-", id, "-mac"),
-          absl::StrCat("macspoofchk-", id)};
+          absl::StrCat(kCommentStart, id)};
+}
+Names NamesOf(const cni::Attachment& attachment) {
+  return NamesOf(absl::StrCat(attachment.container_id, "-", attachment.ifname));
 }
 
 bool IsOf(const Rule& rule, const Names& names) { return rule.comment == names.comment; }
@@ -46,14 +54,17 @@ void EmptyChains(const Names& names, Transaction* transaction) {
   }
 }
 
-void AddRule(nftnl_rule* rule, const Names& names, Transaction* transaction) {
-  SetComment(rule, names.comment);
-  transaction->AddRule(rule);
+void DeleteAll(const std::vector<Rule>& rules, const Names& names, Transaction* transaction) {
+  DeletePortRules(rules, names, transaction);
+  EmptyChains(names, transaction);
+  transaction->DeleteChain(names.port_chain);
+  transaction->DeleteChain(names.mac_chain);
 }
 
 }  // namespace
 
-absl::Status AddMacSpoofCheck(const cni::Attachment& attachment, const std::string& port, const void* mac) {
+absl::Status AddMacSpoofCheck(const std::string& network, const cni::Attachment& attachment, const std::string& port,
+                              const void* mac) {
   const Names names = NamesOf(attachment);
   if (names.comment.size() > kMaxComment)
     return cni::MakeError(cni::ErrorCode::kInvalidEnvironment, "CNI_CONTAINERID: too long for macspoofchk");
@@ -64,20 +75,25 @@ absl::Status AddMacSpoofCheck(const cni::Attachment& attachment, const std::stri
   transaction.EnsureChain(kPrerouting, Hook{"filter", NF_BR_PRE_ROUTING, kPriority});
   DeletePortRules(rules, names, &transaction);
   EmptyChains(names, &transaction);
+  const std::string owner = AttachmentLabel(network, attachment);
+  const auto add = [&](nftnl_rule* rule) {
+    SetCommentAndOwner(rule, names.comment, owner);
+    transaction.AddRule(rule);
+  };
   nftnl_rule* enter = NewRule(kPrerouting);
   MatchInputInterface(enter, port);
   Jump(enter, names.port_chain.c_str());
-  AddRule(enter, names, &transaction);
+  add(enter);
   nftnl_rule* look = NewRule(names.port_chain.c_str());
   Jump(look, names.mac_chain.c_str());
-  AddRule(look, names, &transaction);
+  add(look);
   nftnl_rule* own = NewRule(names.mac_chain.c_str());
   MatchSourceMac(own, mac);
   Return(own);
-  AddRule(own, names, &transaction);
+  add(own);
   nftnl_rule* foreign = NewRule(names.mac_chain.c_str());
   Drop(foreign);
-  AddRule(foreign, names, &transaction);
+  add(foreign);
   return transaction.Commit(netfilter);
 }
 
@@ -88,10 +104,7 @@ absl::Status DeleteMacSpoofCheck(const cni::Attachment& attachment) {
   if (std::none_of(rules.begin(), rules.end(), [&](const Rule& rule) { return IsOf(rule, names); }))
     return absl::OkStatus();
   Transaction transaction(kTable, NFPROTO_BRIDGE);
-  DeletePortRules(rules, names, &transaction);
-  EmptyChains(names, &transaction);
-  transaction.DeleteChain(names.port_chain);
-  transaction.DeleteChain(names.mac_chain);
+  DeleteAll(rules, names, &transaction);
   return transaction.Commit(netfilter);
 }
 
@@ -104,6 +117,20 @@ absl::Status CheckMacSpoofCheck(const cni::Attachment& attachment) {
   return absl::NotFoundError(absl::StrCat("check: table bridge ", kTable, " has ", found,
                                           " rules of macspoofchk in place of ", kRules, " for container ",
                                           attachment.container_id));
+}
+
+absl::Status CollectMacSpoofChecks(const std::string& network, const std::vector<cni::Attachment>& valid) {
+  ASSIGN_OR_RETURN(Netfilter netfilter, Netfilter::Open());
+  ASSIGN_OR_RETURN(const std::vector<Rule> rules, netfilter.ListRules(kTable, NFPROTO_BRIDGE));
+  Transaction transaction(kTable, NFPROTO_BRIDGE);
+  for (const Rule& rule : rules) {
+    absl::string_view id = rule.comment;
+    const bool ours = rule.chain == kPrerouting && absl::StartsWith(rule.owner, NetworkLabel(network)) &&
+                      absl::ConsumePrefix(&id, kCommentStart);
+    const auto holds = [&](const cni::Attachment& held) { return rule.owner == AttachmentLabel(network, held); };
+    if (ours && std::none_of(valid.begin(), valid.end(), holds)) DeleteAll(rules, NamesOf(id), &transaction);
+  }
+  return transaction.empty() ? absl::OkStatus() : transaction.Commit(netfilter);
 }
 
 }  // namespace wherry::nft

@@ -1,6 +1,7 @@
 #include "cni/nft/rule.h"
 
 #include <arpa/inet.h>
+#include <libmnl/libmnl.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
@@ -13,7 +14,9 @@
 #include <net/if_arp.h>
 
 #include <array>
+#include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace wherry::nft {
 namespace {
@@ -70,6 +73,34 @@ void Verdict(nftnl_rule* rule, int verdict, const char* chain = nullptr) {
   if (chain != nullptr) nftnl_expr_set_str(immediate, NFTNL_EXPR_IMM_CHAIN, chain);
 }
 
+constexpr uint8_t kOwner = 0x77;  // far above those in use (enum nftnl_udata_rule_types)
+
+struct Wanted {
+  uint8_t type;
+  std::string text{};
+};
+
+int TakeText(const nftnl_udata* field, void* out) {
+  auto* wanted = static_cast<Wanted*>(out);
+  if (nftnl_udata_type(field) == wanted->type && nftnl_udata_len(field) > 0)
+    wanted->text.assign(static_cast<const char*>(nftnl_udata_get(field)), nftnl_udata_len(field) - 1);
+  return MNL_CB_OK;
+}
+
+std::string UserText(const nftnl_rule& rule, uint8_t type) {
+  Wanted wanted{type};
+  uint32_t size = 0;
+  if (const void* data = nftnl_rule_get_data(&rule, NFTNL_RULE_USERDATA, &size); data != nullptr)
+    nftnl_udata_parse(data, size, TakeText, &wanted);
+  return std::move(wanted.text);
+}
+
+void CompareName(nftnl_rule* rule, const std::string& name, bool equal) {
+  std::array<char, IFNAMSIZ> padded{};
+  name.copy(padded.data(), padded.size() - 1);
+  Compare(rule, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded.data(), padded.size());
+}
+
 }  // namespace
 
 nftnl_rule* NewRule(const char* chain) {
@@ -79,12 +110,19 @@ nftnl_rule* NewRule(const char* chain) {
   return rule;
 }
 
-void SetComment(nftnl_rule* rule, const std::string& comment) {
+void SetComment(nftnl_rule* rule, const std::string& comment) { SetCommentAndOwner(rule, comment, ""); }
+
+void SetCommentAndOwner(nftnl_rule* rule, const std::string& comment, const std::string& owner) {
+  if (comment.empty() && owner.empty()) return;
   std::unique_ptr<nftnl_udata_buf, decltype(&nftnl_udata_buf_free)> data(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN),
                                                                          nftnl_udata_buf_free);
-  nftnl_udata_put_strz(data.get(), NFTNL_UDATA_RULE_COMMENT, comment.c_str());
+  if (!comment.empty()) nftnl_udata_put_strz(data.get(), NFTNL_UDATA_RULE_COMMENT, comment.c_str());
+  if (!owner.empty()) nftnl_udata_put_strz(data.get(), kOwner, owner.c_str());
   nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
 }
+
+std::string CommentOf(const nftnl_rule& rule) { return UserText(rule, NFTNL_UDATA_RULE_COMMENT); }
+std::string OwnerOf(const nftnl_rule& rule) { return UserText(rule, kOwner); }
 
 void MatchFamily(nftnl_rule* rule, bool v4) {
   const uint8_t family = v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
@@ -138,10 +176,24 @@ void MatchNotLoopbackInterface(nftnl_rule* rule) {
 }
 
 void MatchInputInterface(nftnl_rule* rule, const std::string& name) {
-  std::array<char, IFNAMSIZ> padded{};
-  name.copy(padded.data(), padded.size() - 1);
   LoadMeta(rule, NFT_META_IIFNAME);
-  Compare(rule, NFT_CMP_EQ, padded.data(), padded.size());
+  CompareName(rule, name, true);
+}
+
+void MatchOutputInterface(nftnl_rule* rule, const std::string& name, bool equal) {
+  LoadMeta(rule, NFT_META_OIFNAME);
+  CompareName(rule, name, equal);
+}
+
+void MatchExtension(nftnl_rule* rule, const char* name, uint32_t revision, absl::string_view data) {
+  nftnl_expr* match = Append(rule, "match");
+  nftnl_expr_set_str(match, NFTNL_EXPR_MT_NAME, name);
+  nftnl_expr_set_u32(match, NFTNL_EXPR_MT_REV, revision);
+  // The expression takes the memory over and frees it. Its size is rounded up as XT_ALIGN does.
+  const size_t size = (data.size() + 7) / 8 * 8;
+  void* copy = std::calloc(1, size);  // NOLINT: owned by the expression, which calls free
+  data.copy(static_cast<char*>(copy), data.size());
+  nftnl_expr_set(match, NFTNL_EXPR_MT_INFO, copy, static_cast<uint32_t>(size));
 }
 
 void MatchSourceMac(nftnl_rule* rule, const void* mac) {
@@ -149,6 +201,7 @@ void MatchSourceMac(nftnl_rule* rule, const void* mac) {
   Compare(rule, NFT_CMP_EQ, mac, ETH_ALEN);
 }
 
+void Count(nftnl_rule* rule) { Append(rule, "counter"); }
 void Accept(nftnl_rule* rule) { Verdict(rule, NF_ACCEPT); }
 void Drop(nftnl_rule* rule) { Verdict(rule, NF_DROP); }
 void Return(nftnl_rule* rule) { Verdict(rule, NFT_RETURN); }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "api/cni/address.h"
 
 struct nftnl_rule;
@@ -15,6 +16,11 @@ namespace wherry::nft {
 nftnl_rule* NewRule(const char* chain);
 // The comment, which is where a rule's owner is found again (label.h).
 void SetComment(nftnl_rule* rule, const std::string& comment);
+// An owner too, in an attribute that other programs do not know and pass over: where the comment must be as another plugin or
+// iptables(8) writes it. Either may be empty.
+void SetCommentAndOwner(nftnl_rule* rule, const std::string& comment, const std::string& owner);
+std::string CommentOf(const nftnl_rule& rule);
+std::string OwnerOf(const nftnl_rule& rule);
 
 enum class Field { kSource, kDestination };
 
@@ -28,9 +34,13 @@ void MatchLocalDestination(nftnl_rule* rule);
 void MatchTranslatedDestination(nftnl_rule* rule);
 void MatchNotLoopbackInterface(nftnl_rule* rule);
 void MatchInputInterface(nftnl_rule* rule, const std::string& name);
+void MatchOutputInterface(nftnl_rule* rule, const std::string& name, bool equal);
+// An xtables match (nft_compat), as iptables-nft writes those that nf_tables has no expression of its own for.
+void MatchExtension(nftnl_rule* rule, const char* name, uint32_t revision, absl::string_view data);
 // The frame comes from this hardware address of six bytes; only for tables of family bridge.
 void MatchSourceMac(nftnl_rule* rule, const void* mac);
 
+void Count(nftnl_rule* rule);
 void Accept(nftnl_rule* rule);
 void Drop(nftnl_rule* rule);
 void Return(nftnl_rule* rule);

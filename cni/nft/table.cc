@@ -1,11 +1,11 @@
 #include "cni/nft/table.h"
 
+#include <endian.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/table.h>
-#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -14,6 +14,8 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "cni/netlink/attributes.h"
+#include "cni/nft/rule.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::nft {
@@ -24,22 +26,15 @@ constexpr uint32_t kFirstSequence = 1;
 constexpr size_t kOrdinaryBatch = 100 << 10;  // goes through a socket as it comes
 constexpr int kListAttempts = 100;            // each change by others costs one, and those end too
 
-int TakeComment(const nftnl_udata* field, void* out) {
-  if (nftnl_udata_type(field) == NFTNL_UDATA_RULE_COMMENT && nftnl_udata_len(field) > 0)
-    static_cast<std::string*>(out)->assign(static_cast<const char*>(nftnl_udata_get(field)),
-                                           nftnl_udata_len(field) - 1);
-  return MNL_CB_OK;
-}
-
 int TakeRule(const nlmsghdr* message, void* out) {
-  std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> parsed(nftnl_rule_alloc(), nftnl_rule_free);
+  std::shared_ptr<nftnl_rule> parsed(nftnl_rule_alloc(), nftnl_rule_free);
   if (!parsed || nftnl_rule_nlmsg_parse(message, parsed.get()) < 0) return MNL_CB_OK;
   Rule rule;
   rule.chain = nftnl_rule_get_str(parsed.get(), NFTNL_RULE_CHAIN);
   rule.handle = nftnl_rule_get_u64(parsed.get(), NFTNL_RULE_HANDLE);
-  uint32_t size = 0;
-  if (const void* data = nftnl_rule_get_data(parsed.get(), NFTNL_RULE_USERDATA, &size); data != nullptr)
-    nftnl_udata_parse(data, size, TakeComment, &rule.comment);
+  rule.comment = CommentOf(*parsed);
+  rule.owner = OwnerOf(*parsed);
+  rule.parsed = std::move(parsed);
   static_cast<std::vector<Rule>*>(out)->push_back(std::move(rule));
   return MNL_CB_OK;
 }
@@ -85,6 +80,21 @@ absl::StatusOr<std::vector<Rule>> Netfilter::ListRules(const std::string& table,
   return status;
 }
 
+absl::StatusOr<uint32_t> Netfilter::Generation() {
+  alignas(nlmsghdr) std::array<char, 4096> buffer;
+  const nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETGEN, AF_UNSPEC, 0, kFirstSequence);
+  if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) return sys::Errno("ask for nftables' state");
+  const ssize_t bytes = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
+  if (bytes < static_cast<ssize_t>(sizeof(nlmsghdr))) return sys::Errno("ask for nftables' state");
+  const auto* answer = reinterpret_cast<const nlmsghdr*>(buffer.data());
+  uint32_t out = 0;
+  if (answer->nlmsg_type == NLMSG_ERROR) return absl::InternalError("nftables does not tell its state");
+  netlink::ForEachAttribute(answer, sizeof(nfgenmsg), [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == NFTA_GEN_ID) out = be32toh(mnl_attr_get_u32(attribute));
+  });
+  return out;
+}
+
 Transaction::Transaction(std::string table, uint8_t family)
     : table_(std::move(table)), family_(family), buffer_(2 * kMaxMessage) {
   nftnl_batch_begin(buffer_.data(), 0);
@@ -124,11 +134,19 @@ void Transaction::DeleteChain(const std::string& name) {
   nftnl_chain_nlmsg_build_payload(Begin(NFT_MSG_DELCHAIN, 0), chain.get());
 }
 
-void Transaction::AddRule(nftnl_rule* rule) {
+void Transaction::RequireGeneration(uint32_t generation) {
+  auto* begin = reinterpret_cast<nlmsghdr*>(buffer_.data());
+  if (last_ == 0) mnl_attr_put_u32(begin, NFNL_BATCH_GENID, htobe32(generation));
+}
+
+void Transaction::PutRule(nftnl_rule* rule, uint16_t flags) {
   std::unique_ptr<nftnl_rule, decltype(&nftnl_rule_free)> owned(rule, nftnl_rule_free);
   nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table_.c_str());
-  nftnl_rule_nlmsg_build_payload(Begin(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND), rule);
+  nftnl_rule_nlmsg_build_payload(Begin(NFT_MSG_NEWRULE, flags), rule);
 }
+
+void Transaction::AddRule(nftnl_rule* rule) { PutRule(rule, NLM_F_CREATE | NLM_F_APPEND); }
+void Transaction::InsertRule(nftnl_rule* rule) { PutRule(rule, NLM_F_CREATE); }
 
 // Without a handle the kernel deletes all rules of the chain.
 void Transaction::DeleteRule(const Rule& rule) {

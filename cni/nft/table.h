@@ -21,6 +21,8 @@ namespace wherry::nft {
 struct Rule {
   std::string chain, comment;
   uint64_t handle = 0;
+  std::string owner{};                         // see SetCommentAndOwner
+  std::shared_ptr<const nftnl_rule> parsed{};  // as listed
 };
 
 // Where a base chain sits in the way of packets.
@@ -37,6 +39,8 @@ class Netfilter {
   // The rules of a table of `family` (NFPROTO_*); none when there is no such table. Others may change rules meanwhile: the kernel then breaks
   // the list off, and it is read again.
   absl::StatusOr<std::vector<Rule>> ListRules(const std::string& table, uint8_t family = NFPROTO_INET);
+  // A number that is another after each change of any table.
+  absl::StatusOr<uint32_t> Generation();
 
  private:
   friend class Transaction;
@@ -57,13 +61,17 @@ class Transaction {
   void FlushChain(const std::string& chain);
   void DeleteChain(const std::string& chain);  // must be empty
   void AddRule(nftnl_rule* rule);
+  void InsertRule(nftnl_rule* rule);  // before all others of its chain
   void DeleteRule(const Rule& rule);
+  // The transaction fails with ERESTART when there has been a change since Generation() gave this. To be called before the first change.
+  void RequireGeneration(uint32_t generation);
   bool empty() const { return count_ == 0; }
   // All or nothing.
   absl::Status Commit(Netfilter& netfilter);
 
  private:
   nlmsghdr* Begin(uint16_t type, uint16_t flags);
+  void PutRule(nftnl_rule* rule, uint16_t flags);
 
   std::string table_;
   uint8_t family_;

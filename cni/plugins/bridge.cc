@@ -1,7 +1,7 @@
 #include "cni/plugins/bridge.h"
 
 #include "cni/nft/mac_spoof.h"
-#include "cni/nft/masquerade.h"
+#include "cni/plugins/masquerade.h"
 #include "cni/plugins/plugin.h"
 #include "cni/plugins/veth.h"
 #include "runtime/sys/status.h"
@@ -20,7 +20,8 @@ absl::Status BridgeGc(const Call& call) {
   ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
   ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, ipam::ValidAttachments(call.document));
   absl::Status status = WithIpam(call, ipam::Collect);
-  if (config.ip_masq) status.Update(nft::CollectMasquerade(call.network, valid));
+  if (config.ip_masq) status.Update(CollectMasquerade(config.masquerade, call, valid));
+  if (config.mac_spoof_check) status.Update(nft::CollectMacSpoofChecks(call.network, valid));
   return status;
 }
 
@@ -35,7 +36,7 @@ absl::Status BridgeDel(const Call& call) {
   RETURN_IF_ERROR(DeleteVeth(call));
   if (config.mac_spoof_check) RETURN_IF_ERROR_CTX(nft::DeleteMacSpoofCheck(call.attachment), "macspoofchk");
   // The rule before the address: the next holder of the address must not find the rule of the last.
-  if (config.ip_masq) RETURN_IF_ERROR_CTX(nft::DeleteMasquerade(call.network, call.attachment), "ipMasq");
+  if (config.ip_masq) RETURN_IF_ERROR(DeleteMasquerade(config.masquerade, call));
   return WithIpam(call, ipam::Delete);
 }
 

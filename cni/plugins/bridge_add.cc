@@ -13,12 +13,12 @@
 #include "cni/netlink/socket.h"
 #include "cni/netlink/wait.h"
 #include "cni/nft/mac_spoof.h"
-#include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/bridge_config.h"
 #include "cni/plugins/bridge_host.h"
 #include "cni/plugins/bridge_vlan.h"
 #include "cni/plugins/container_side.h"
+#include "cni/plugins/masquerade.h"
 #include "cni/plugins/namespace.h"
 #include "cni/plugins/undo.h"
 #include "cni/plugins/veth.h"
@@ -95,17 +95,16 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   if (config.mac_spoof_check) {
     undo->Push("deletion of macspoofchk", [&] { return nft::DeleteMacSpoofCheck(call.attachment); });
     ASSIGN_OR_RETURN(const netlink::MacAddress mac, netlink::ParseMac(veth.container_mac));
-    RETURN_IF_ERROR_CTX(nft::AddMacSpoofCheck(call.attachment, veth.host.name, mac.data()), "macspoofchk");
+    RETURN_IF_ERROR_CTX(nft::AddMacSpoofCheck(call.network, call.attachment, veth.host.name, mac.data()),
+                        "macspoofchk");
   }
   if (!config.ipam_type.empty())
     RETURN_IF_ERROR(namespaces.Visit(
         [&] { return SetContainerSysctls(call.attachment.ifname, config.detect_duplicates, *result); }));
   RETURN_IF_ERROR(ConfigureContainer(container, veth.container_index(), config, *result));
   if (config.ip_masq && !result->ips.empty()) {
-    std::vector<cni::IpPrefix> addresses;
-    for (const cni::IpConfig& ip : result->ips) addresses.push_back(ip.address);
-    undo->Push("deletion of masquerading", [&] { return nft::DeleteMasquerade(call.network, call.attachment); });
-    RETURN_IF_ERROR_CTX(nft::AddMasquerade(call.network, call.attachment, addresses), "ipMasq");
+    undo->Push("deletion of masquerading", [&] { return DeleteMasquerade(config.masquerade, call); });
+    RETURN_IF_ERROR(AddMasquerade(config.masquerade, call, *result));
   }
   if (!config.disable_container_interface)
     RETURN_IF_ERROR(netlink::WaitForUp(host, veth.host.name, kLinkUpMilliseconds));

@@ -5,10 +5,10 @@
 #include "cni/netlink/link.h"
 #include "cni/netlink/socket.h"
 #include "cni/nft/mac_spoof.h"
-#include "cni/nft/masquerade.h"
 #include "cni/plugins/bridge.h"
 #include "cni/plugins/bridge_vlan.h"
 #include "cni/plugins/container_side.h"
+#include "cni/plugins/masquerade.h"
 #include "cni/plugins/namespace.h"
 #include "cni/plugins/previous.h"
 #include "runtime/sys/status.h"
@@ -63,7 +63,7 @@ absl::Status BridgeCheck(const Call& call) {
   RETURN_IF_ERROR(CheckRoutes(container, result));
   if (config.mac_spoof_check) RETURN_IF_ERROR(nft::CheckMacSpoofCheck(call.attachment));
   if (!config.ip_masq || config.ipam_type.empty()) return absl::OkStatus();
-  return nft::CheckMasquerade(call.network, call.attachment, result.ips.size());
+  return CheckMasquerade(config.masquerade, call, result);
 }
 
 }  // namespace wherry::plugins

@@ -17,12 +17,6 @@ using Json = nlohmann::json;
 
 absl::Status Invalid(absl::string_view text) { return cni::MakeError(cni::ErrorCode::kInvalidConfig, text); }
 
-absl::Status Unsupported(absl::string_view key, const Json& value) {
-  return cni::MakeError(
-      cni::ErrorCode::kUnsupportedField,
-      absl::StrCat("unsupported field ", key, ": ", value.dump(-1, ' ', true, Json::error_handler_t::replace)));
-}
-
 absl::StatusOr<uint16_t> VlanId(uint32_t id, const std::string& path) {
   if (id >= 1 && id <= netlink::kLastVlan) return static_cast<uint16_t>(id);
   return Invalid(absl::StrCat(path, ": ", id, " is no VLAN of 1 to ", netlink::kLastVlan));
@@ -114,17 +108,9 @@ absl::Status CheckWhole(const BridgeConfig& config) {
 
 }  // namespace
 
-// Without a name it is nftables, which is not the reference's default.
-absl::Status RefuseMasqueradeBackend(const Json& document) {
-  auto backend = document.find("ipMasqBackend");
-  if (backend == document.end() || backend->is_null() || *backend == Json("nftables")) return absl::OkStatus();
-  return Unsupported("ipMasqBackend", *backend);
-}
-
 absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call) {
   BridgeConfig out;
-  // DEL gets rid of what it can: a container that ADD refused must not stay for good because DEL refuses it too.
-  if (call.command != "DEL") RETURN_IF_ERROR(RefuseMasqueradeBackend(call.document));
+  ASSIGN_OR_RETURN(out.masquerade, ReadMasqueradeBackend(call));
   cni::Fields fields(call.document, "");
   fields.String("bridge", &out.bridge);
   fields.Bool("isGateway", &out.gateway);

@@ -10,6 +10,7 @@
 #include "cni/netlink/mac.h"
 #include "cni/netlink/vlan.h"
 #include "cni/plugins/call.h"
+#include "cni/plugins/masquerade.h"
 
 namespace wherry::plugins {
 
@@ -20,6 +21,7 @@ struct BridgeConfig {
   bool default_gateway = false;  // isDefaultGateway: and the container a default route; implies gateway
   bool force_address = false;    // replace addresses of the bridge that are in the way
   bool ip_masq = false;          // ipMasq: the container's addresses hide behind the host's outside their subnet
+  MasqueradeBackend masquerade = MasqueradeBackend::kNftables;  // ipMasqBackend
   uint32_t mtu = 0;
   bool hairpin = false, promiscuous = false, isolated = false;
   bool detect_duplicates = false;              // enabledad
@@ -34,11 +36,7 @@ struct BridgeConfig {
   cni::Dns dns;                                // set: goes before what IPAM says
 };
 
-// InvalidConfig (7) for what is wrong or contradicts itself; UnsupportedField (2) with key and value for options that we
-// know and do not have: to ignore one would give a container more reach than asked for.
+// InvalidConfig (7) for what is wrong or contradicts itself; UnsupportedField (2) for another ipMasqBackend than ours.
 absl::StatusOr<BridgeConfig> ReadBridgeConfig(const Call& call);
-
-// UnsupportedField (2) when ipMasqBackend asks for another backend than nftables by name: that is to count on its chains.
-absl::Status RefuseMasqueradeBackend(const nlohmann::json& document);
 
 }  // namespace wherry::plugins

@@ -17,6 +17,6 @@ struct Plugin {
   absl::Status (*gc)(const Call& call);
 };
 
-extern const Plugin kBandwidth, kBridge, kHostLocal, kLoopback, kPortmap, kPtp, kStatic, kTuning;
+extern const Plugin kBandwidth, kBridge, kFirewall, kHostLocal, kLoopback, kPortmap, kPtp, kStatic, kTuning;
 
 }  // namespace wherry::plugins

@@ -11,9 +11,8 @@
 #include "cni/netlink/address.h"
 #include "cni/netlink/route.h"
 #include "cni/netlink/wait.h"
-#include "cni/nft/masquerade.h"
-#include "cni/plugins/bridge_config.h"
 #include "cni/plugins/container_side.h"
+#include "cni/plugins/masquerade.h"
 #include "cni/plugins/namespace.h"
 #include "cni/plugins/plugin.h"
 #include "cni/plugins/previous.h"
@@ -35,6 +34,7 @@ constexpr uint32_t kContainerInterface = 1;  // its place in the result: after t
 
 struct PtpConfig {
   bool ip_masq = false;
+  MasqueradeBackend masquerade = MasqueradeBackend::kNftables;
   uint32_t mtu = 0;
   std::string ipam_type;
   cni::Dns dns;  // set: goes before what IPAM says
@@ -44,7 +44,7 @@ absl::Status Invalid(absl::string_view text) { return cni::MakeError(cni::ErrorC
 
 absl::StatusOr<PtpConfig> ReadPtpConfig(const Call& call) {
   PtpConfig out;
-  if (call.command != "DEL") RETURN_IF_ERROR(RefuseMasqueradeBackend(call.document));
+  ASSIGN_OR_RETURN(out.masquerade, ReadMasqueradeBackend(call));
   cni::Fields fields(call.document, "");
   fields.Bool("ipMasq", &out.ip_masq);
   fields.Number("mtu", &out.mtu);
@@ -115,10 +115,8 @@ absl::Status Connect(const Call& call, const PtpConfig& config, const Namespaces
   RETURN_IF_ERROR(namespaces.Visit([&] { return SetContainerSysctls(call.attachment.ifname, false, *result); }));
   RETURN_IF_ERROR(ConfigureContainer(container, veth.container_index(), *result));
   if (config.ip_masq) {
-    std::vector<cni::IpPrefix> addresses;
-    for (const cni::IpConfig& ip : result->ips) addresses.push_back(ip.address);
-    undo->Push("deletion of masquerading", [&] { return nft::DeleteMasquerade(call.network, call.attachment); });
-    RETURN_IF_ERROR_CTX(nft::AddMasquerade(call.network, call.attachment, addresses), "ipMasq");
+    undo->Push("deletion of masquerading", [&] { return DeleteMasquerade(config.masquerade, call); });
+    RETURN_IF_ERROR(AddMasquerade(config.masquerade, call, *result));
   }
   RETURN_IF_ERROR(netlink::WaitForUp(host, veth.host.name, kLinkUpMilliseconds));
   result->interfaces = {{.name = veth.host.name, .mac = veth.host.mac},
@@ -140,7 +138,7 @@ absl::StatusOr<cni::Result> Add(const Call& call) {
 absl::Status Del(const Call& call) {
   ASSIGN_OR_RETURN(const PtpConfig config, ReadPtpConfig(call));
   RETURN_IF_ERROR(DeleteVeth(call));
-  if (config.ip_masq) RETURN_IF_ERROR_CTX(nft::DeleteMasquerade(call.network, call.attachment), "ipMasq");
+  if (config.ip_masq) RETURN_IF_ERROR(DeleteMasquerade(config.masquerade, call));
   return ipam::Delete(IpamRequest(call, config));
 }
 
@@ -161,7 +159,7 @@ absl::Status Check(const Call& call) {
   RETURN_IF_ERROR(CheckAddresses(container, inside, result));
   RETURN_IF_ERROR(CheckRoutes(container, result));
   if (!config.ip_masq) return absl::OkStatus();
-  return nft::CheckMasquerade(call.network, call.attachment, result.ips.size());
+  return CheckMasquerade(config.masquerade, call, result);
 }
 
 absl::Status Status(const Call& call) {
@@ -173,7 +171,7 @@ absl::Status Gc(const Call& call) {
   ASSIGN_OR_RETURN(const PtpConfig config, ReadPtpConfig(call));
   ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, ipam::ValidAttachments(call.document));
   absl::Status status = ipam::Collect(IpamRequest(call, config));
-  if (config.ip_masq) status.Update(nft::CollectMasquerade(call.network, valid));
+  if (config.ip_masq) status.Update(CollectMasquerade(config.masquerade, call, valid));
   return status;
 }
 

@@ -5,9 +5,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <optional>
+#include <utility>
+
 #include "cni/netlink/address.h"
 #include "runtime/sys/file.h"
 #include "test/integration/cni/node.h"
+#include "test/integration/cni/wire.h"
 
 // What goes wrong must say so and leave nothing.
 namespace wherry::cni_test {
@@ -103,6 +107,27 @@ TEST_F(BridgeFailureTest, PortOptionsAreAsAsked) {
   EXPECT_EQ(option(a, "hairpin_mode") + option(a, "isolated"), "1\n1\n");
   EXPECT_EQ(option(b, "hairpin_mode") + option(b, "isolated"), "0\n0\n");
   EXPECT_EQ(umount2(sysfs.c_str(), MNT_DETACH), 0);
+}
+
+TEST_F(BridgeFailureTest, IsolatedPortsAreApartOnTheWire) {
+  const auto wire = [&](const std::string& id, bool isolated) {
+    MakePod(id);
+    const Outcome added = Add(id, {{"cniVersion", "1.0.0"},
+                                   {"name", "pods"},
+                                   {"type", "bridge"},
+                                   {"bridge", "cni0"},
+                                   {"portIsolation", isolated}});
+    EXPECT_TRUE(added.ok()) << added.output;
+    std::optional<Wire> out;
+    InPod(id, [&] { out.emplace(); });
+    return *std::move(out);
+  };
+  const Wire a = wire("a", true), b = wire("b", true), open = wire("open", false);
+  a.Send('x');
+  EXPECT_EQ(open.Receive(), "x");
+  open.Send('y');
+  EXPECT_EQ(a.Receive(), "y");
+  EXPECT_EQ(b.Receive(), "y") << "frames arrive in order: what an isolated port sends would have come first";
 }
 
 // Killed at any instant, an ADD is followed by a DEL that leaves nothing, and by an ADD that works.

@@ -52,6 +52,26 @@ TEST_F(MacSpoofTest, OnlyTheOwnAddressGoesThrough) {
   EXPECT_FALSE(Call("bridge", "CHECK", "a", check).ok());
 }
 
+TEST_F(MacSpoofTest, GarbageCollectionKeepsValidAttachments) {
+  json conf = Conf();
+  conf["cniVersion"] = "1.1.0";
+  for (const char* id : {"a", "b"}) {
+    MakePod(id);
+    ASSERT_TRUE(Add(id, conf).ok());
+  }
+  EXPECT_EQ(Rules(), 8U);
+  conf["name"] = "others";
+  conf["cni.dev/valid-attachments"] = json::array();
+  EXPECT_TRUE(Call("bridge", "GC", "a", conf).ok());
+  EXPECT_EQ(Rules(), 8U) << "another network's";
+  conf["name"] = "pods";
+  conf["cni.dev/valid-attachments"] = json::array({{{"containerID", "b"}, {"ifname", "eth0"}}});
+  EXPECT_TRUE(Call("bridge", "GC", "a", conf).ok());
+  EXPECT_EQ(Rules(), 4U);
+  EXPECT_TRUE(Del("b", conf).ok());
+  EXPECT_EQ(Rules(), 0U);
+}
+
 TEST_F(MacSpoofTest, AFailedAddLeavesNoRule) {
   MakePod("a");
   json conf = BridgeConf({{"macspoofchk", true}});
@@ -65,9 +85,7 @@ TEST_F(MacSpoofTest, TheReferenceAndWeDeleteEachOthersRules) {
   if (access(reference.c_str(), X_OK) != 0 || access("/usr/sbin/nft", X_OK) != 0)
     GTEST_SKIP() << "no " << reference << ", or no nft for it to run";
   const auto call = [&](const std::string& plugin, const std::string& command) {
-    Variables variables = CallVariables(command, "a");
-    variables["PATH"] = "/usr/sbin:/usr/bin";
-    return Run(plugin, Conf().dump(), variables);
+    return Call(plugin, command, "a", Conf());
   };
   MakePod("a");
   const Outcome theirs = call(reference, "ADD");

@@ -6,6 +6,9 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kAll[] = {"bandwidth", "bridge", "firewall", "host-local", "loopback",
+                                "portmap",   "ptp",    "static",   "tuning"};
+
 class MalformedTest : public Node {};
 
 TEST_F(MalformedTest, EachHasItsCode) {
@@ -40,7 +43,7 @@ TEST_F(MalformedTest, EachHasItsCode) {
 }
 
 TEST_F(MalformedTest, VersionNeedsNothing) {
-  for (const char* plugin : {"bandwidth", "bridge", "host-local", "loopback", "portmap", "tuning"}) {
+  for (const char* plugin : kAll) {
     const Outcome outcome = Run(plugin, R"({"cniVersion": "0.4.0"})", {{"CNI_COMMAND", "VERSION"}});
     ASSERT_TRUE(outcome.ok()) << outcome.output;
     EXPECT_EQ(outcome.json()["cniVersion"], "0.4.0");
@@ -54,7 +57,7 @@ TEST_F(MalformedTest, AnUnknownNameIsNoPlugin) {
   std::filesystem::copy_file(std::string(WHERRY_CNI_DIR) + "/bridge", path);
   const Outcome outcome = Run(path, "{}", {{"CNI_COMMAND", "VERSION"}});
   EXPECT_FALSE(outcome.ok());
-  EXPECT_NE(outcome.output.find("bridge, host-local, loopback"), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find("bridge, firewall, host-local, loopback"), std::string::npos) << outcome.output;
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
 #include "cni/nft/masquerade.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
 
 #include "cni/nft/label.h"
 #include "cni/nft/table.h"
+#include "runtime/sys/child.h"
 #include "test/integration/cni/node.h"
 
 namespace wherry::cni_test {
@@ -43,6 +47,47 @@ TEST_F(MasqueradeTest, OnlyWhatLeavesTheNetworkIsHidden) {
     EXPECT_EQ(Fetch("192.0.2.2", 80), "192.0.2.1");
     EXPECT_EQ(Fetch("2001:db8::2", 80), "2001:db8::1");
   });
+}
+
+// iptables, asked for by name: the program, with the reference's chains, so that either plugin deletes the other's.
+TEST_F(MasqueradeTest, IptablesByName) {
+  json conf = BridgeConf({{"ipMasq", true}, {"ipMasqBackend", "iptables"}});
+  MakePod("a"), MakePod("o");
+  ASSERT_TRUE(Add("o", Outside()).ok());
+  std::unique_ptr<Server> far;
+  InPod("o", [&] { far = std::make_unique<Server>(80, ""); });
+  const auto nat = [] {
+    sys::Children children;
+    auto ended = children.Run({"/usr/sbin/iptables", {"-t", "nat", "-S"}, {}, ""},
+                              sys::Children::Clock::now() + std::chrono::seconds(60));
+    return ended.ok() ? ended->output : std::string(ended.status().message());
+  };
+  const std::string reference = std::string(kReference) + "/bridge";
+  const bool has_reference = access(reference.c_str(), X_OK) == 0;
+  for (int round = 0; round < (has_reference ? 3 : 1); ++round) {
+    const std::string adds = round == 1 ? reference : "bridge", deletes = round == 2 ? reference : "bridge";
+    const Outcome a = Call(adds, "ADD", "a", conf);
+    ASSERT_TRUE(a.ok()) << a.output;
+    EXPECT_NE(nat().find("-j MASQUERADE"), std::string::npos) << nat();
+    InPod("a", [&] { EXPECT_EQ(Fetch("192.0.2.2", 80) + Fetch("2001:db8::2", 80), "192.0.2.12001:db8::1") << round; });
+    conf["prevResult"] = a.json();
+    EXPECT_EQ(Call("bridge", "CHECK", "a", conf).output, "") << round;
+    EXPECT_EQ(Call(deletes, "DEL", "a", conf).output, "") << round;
+    EXPECT_EQ(nat().find("MASQUERADE"), std::string::npos) << round << nat();
+    EXPECT_EQ(nat().find("CNI-"), std::string::npos) << round << nat();
+    conf.erase("prevResult");
+  }
+  // GC, and DEL without prevResult.
+  conf["cniVersion"] = "1.1.0";
+  ASSERT_TRUE(Add("a", conf).ok());
+  conf["cni.dev/valid-attachments"] = json::array({{{"containerID", "a"}, {"ifname", "eth0"}}});
+  EXPECT_TRUE(Call("bridge", "GC", "a", conf).ok());
+  EXPECT_NE(nat().find("MASQUERADE"), std::string::npos);
+  conf["cni.dev/valid-attachments"] = json::array();
+  EXPECT_TRUE(Call("bridge", "GC", "a", conf).ok());
+  EXPECT_EQ(nat().find("CNI-"), std::string::npos) << nat();
+  EXPECT_TRUE(Del("a", conf).ok());
+  EXPECT_EQ(Rules(), 0U);
 }
 
 TEST_F(MasqueradeTest, RulesComeAndGoWithTheContainer) {

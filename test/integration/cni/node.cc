@@ -103,6 +103,7 @@ Node::Variables Node::CallVariables(const std::string& command, const std::strin
           {"CNI_CONTAINERID", id},
           {"CNI_NETNS", PodPath(id)},
           {"CNI_IFNAME", "eth0"},
+          {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
           {"CNI_PATH", std::string(WHERRY_CNI_DIR) + ":" + root_.string() + ":" + kReference}};
 }
 
@@ -210,11 +211,11 @@ bool CanBind(const std::string& address) {
   return bind(socket.get(), reinterpret_cast<sockaddr*>(&local), sizeof(local)) == 0;
 }
 
-std::string Fetch(const std::string& address, int port) {
+std::string Fetch(const std::string& address, int port, int patience_seconds) {
   const bool v4 = address.find(':') == std::string::npos;
   sys::UniqueFd socket(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
   // A limit for the failing case only; nobody waits for it otherwise.
-  const timeval limit{5, 0};
+  const timeval limit{patience_seconds, 0};
   setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   sockaddr_in to4{};

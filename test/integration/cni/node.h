@@ -82,6 +82,7 @@ class Server {
 // Whether a socket may use the address now: not while the kernel still looks for duplicates.
 bool CanBind(const std::string& address);
 // What the server at `address` answers; empty when it cannot be reached.
-std::string Fetch(const std::string& address, int port);
+// Waits so long for a way that is closed.
+std::string Fetch(const std::string& address, int port, int patience_seconds = 5);
 
 }  // namespace wherry::cni_test

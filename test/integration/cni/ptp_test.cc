@@ -106,7 +106,7 @@ TEST_F(PtpTest, AFailedAddLeavesNothing) {
   EXPECT_TRUE(Links("veth").empty() && Leases().empty());
   conf["ipam"] = {{"type", "static"}, {"addresses", {{{"address", "10.77.0.9/24"}}}}};
   EXPECT_EQ(Ptp("ADD", "a", conf).code(), 7);  // no gateway
-  EXPECT_EQ(Ptp("ADD", "a", Conf({{"ipMasq", true}, {"ipMasqBackend", "iptables"}})).code(), 2);
+  EXPECT_EQ(Ptp("ADD", "a", Conf({{"ipMasq", true}, {"ipMasqBackend", "ipchains"}})).code(), 2);
   EXPECT_EQ(Ptp("ADD", "a", Conf({{"ipam", {{"type", "../x"}}}})).code(), 7);
   EXPECT_TRUE(Links("veth").empty() && Leases().empty());
   ASSERT_TRUE(Ptp("ADD", "a", Conf()).ok());

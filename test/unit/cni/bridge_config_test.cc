@@ -34,8 +34,10 @@ std::string Plan(const std::string& more) {
 }
 
 TEST(BridgeConfig, RefusesWhatItWouldHaveToIgnore) {
-  EXPECT_TRUE(Config(R"("ipMasqBackend": "iptables")", "DEL").ok());
-  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "iptables")"), 2U);
+  EXPECT_TRUE(Config(R"("ipMasqBackend": "ipchains")", "DEL").ok());
+  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "ipchains")"), 2U);
+  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": 7)"), 2U);
+  EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "iptables")"), 0U);
   EXPECT_EQ(BridgeCode(R"("ipMasq": true, "ipMasqBackend": "nftables")"), 0U);
   EXPECT_EQ(BridgeCode(R"("macspoofchk": false, "vlan": 0, "unheard": "of")"), 0U);
 }
