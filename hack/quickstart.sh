@@ -107,8 +107,9 @@ remove_pods() { show "$bin/wherry" rm -f default/web default/client; }
 # Everything that a pod is made of, as the kernel and the disk see it. What serves all pods stays for the next one: the
 # bridge, and the empty directories and cgroups in which pods get theirs.
 census() {
+  local processes=(/proc/[0-9]*) # no program is started to count them, which would be one more
   echo "mounts:       $(wc -l </proc/self/mountinfo)"
-  echo "processes:    $(ls /proc | grep -c '^[0-9]*$')"
+  echo "processes:    ${#processes[@]}"
   echo "interfaces:   $(ip -o link | grep -vc ' wherry0:')"
   echo "cgroups:      $(find /sys/fs/cgroup -path "*/$cgroup/*/*" -type d | wc -l)"
   echo "addresses:    $(find "$scratch/leases" -name '[0-9]*.[0-9]*' 2>/dev/null | wc -l)"
@@ -119,6 +120,7 @@ census() {
 
 # The kernel takes the interfaces of a namespace that nobody uses any more away by itself, a moment later on a busy machine.
 compare_census() {
+  local processes=(/proc/[0-9]*) # no program is started to count them, which would be one more
   local i
   for ((i = 0; i < 500; i++)); do
     census >"$scratch/after"
@@ -152,8 +154,9 @@ remove_pods() { show "$bin/wherry" rm -f default/web default/client; }
 # Everything that a pod is made of, as the kernel and the disk see it. What serves all pods stays for the next one: the
 # bridge, and the empty directories and cgroups in which pods get theirs.
 census() {
+  local processes=(/proc/[0-9]*) # no program is started to count them, which would be one more
   echo "mounts:       $(wc -l </proc/self/mountinfo)"
-  echo "processes:    $(ls /proc | grep -c '^[0-9]*$')"
+  echo "processes:    ${#processes[@]}"
   echo "interfaces:   $(ip -o link | grep -vc ' wherry0:')"
   echo "cgroups:      $(find /sys/fs/cgroup -path "*/$cgroup/*/*" -type d | wc -l)"
   echo "addresses:    $(find "$scratch/leases" -name '[0-9]*.[0-9]*' 2>/dev/null | wc -l)"
@@ -163,6 +166,7 @@ census() {
 }
 
 compare_census() {
+  local processes=(/proc/[0-9]*) # no program is started to count them, which would be one more
   census >"$scratch/after"
   sed 's/^/   | /' "$scratch/after"
   if diff "$scratch/before" "$scratch/after"; then
