@@ -265,4 +265,16 @@ void PutDeleteLink(Batch& batch, absl::string_view name) {
   PutName(message, name);
 }
 
+void PutLinkGroup(Batch& batch, int index, uint32_t group) {
+  nlmsghdr* message = batch.Begin(RTM_NEWLINK, 0, absl::StrCat("set group of link ", index));
+  PutIfInfo(batch, index);
+  mnl_attr_put_u32(message, IFLA_GROUP, group);
+}
+
+void PutDeleteLinkGroup(Batch& batch, uint32_t group) {
+  nlmsghdr* message = batch.Begin(RTM_DELLINK, 0, absl::StrCat("delete links of group ", group));
+  PutIfInfo(batch);
+  mnl_attr_put_u32(message, IFLA_GROUP, group);
+}
+
 }  // namespace wherry::netlink

@@ -75,4 +75,11 @@ void PutPortOptions(Batch& batch, int index, bool hairpin, bool isolated);
 void PutLinkDown(Batch& batch, absl::string_view name);
 void PutDeleteLink(Batch& batch, absl::string_view name);
 
+// Links that belong to a network namespace which is about to end, and are to be deleted if it does not: the number is "wher" in
+// ASCII. Groups are the kernel's (ip-link(8), `group`); one message deletes all members.
+constexpr uint32_t kEndingGroup = 0x77686572;
+void PutLinkGroup(Batch& batch, int index, uint32_t group);
+// ENODEV when there is none.
+void PutDeleteLinkGroup(Batch& batch, uint32_t group);
+
 }  // namespace wherry::netlink

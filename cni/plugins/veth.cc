@@ -26,6 +26,22 @@ uint32_t Hash(absl::string_view text) {
   return hash;
 }
 
+// Only an interface that MakeVeth named: an index means something else in another namespace.
+absl::Status MarkHostEnd(const cni::Attachment& attachment, const Link& container) {
+  ASSIGN_OR_RETURN(Socket socket, Socket::Open());
+  auto host = netlink::GetLink(socket, container.peer);
+  if (sys::IsErrno(host.status(), ENODEV)) return absl::OkStatus();
+  RETURN_IF_ERROR(host.status());
+  for (unsigned attempt = 0; attempt < kNameAttempts; ++attempt) {
+    if (host->name != HostVethName(attachment, attempt)) continue;
+    Batch batch;
+    netlink::PutLinkGroup(batch, host->index, netlink::kEndingGroup);
+    absl::Status status = socket.Exchange(batch);
+    return sys::IsErrno(status, ENODEV) ? absl::OkStatus() : status;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string HostVethName(const cni::Attachment& attachment, unsigned attempt) {
@@ -77,19 +93,26 @@ absl::Status DeleteHostEnd(const std::string& name) {
 // The host's end goes with the container's. A namespace that is gone took both with it. To delete a link, RTM_DELLINK waits
 // for all callbacks of RCU (netdev_run_todo, rcu_barrier): 15 ms on an idle machine, hundreds on a busy one. So an interface
 // whose namespace is about to be destroyed is only set down, which takes 0.1 ms: from then on nobody answers for its
-// addresses, and the kernel deletes the pair together with the namespace, in the background.
+// addresses, and the kernel deletes the pair together with the namespace, in the background. Somebody may hold the namespace
+// longer than expected (a connection with unsent data, another mount table with a copy of the pin), so the host's end is put
+// into a group by which the caller deletes what is still there a moment later.
 absl::Status DeleteVeth(const Call& call) {
   ASSIGN_OR_RETURN(std::optional<Namespaces> namespaces, Namespaces::OpenIfPresent(call.netns));
   if (!namespaces) return absl::OkStatus();
-  ASSIGN_OR_RETURN(netlink::Socket container, namespaces->OpenSocket());
-  netlink::Batch batch;
+  ASSIGN_OR_RETURN(Socket container, namespaces->OpenSocket());
+  Batch batch;
+  Link link;
   if (call.netns_ends) {
+    netlink::PutGetLink(batch, call.attachment.ifname);
     netlink::PutLinkDown(batch, call.attachment.ifname);
   } else {
     netlink::PutDeleteLink(batch, call.attachment.ifname);
   }
-  absl::Status status = container.Exchange(batch);
-  return sys::IsErrno(status, ENODEV) ? absl::OkStatus() : status;
+  absl::Status status =
+      container.Exchange(batch, [&](size_t, const nlmsghdr* message) { link = netlink::ParseLink(message); });
+  if (sys::IsErrno(status, ENODEV)) return absl::OkStatus();
+  if (status.ok() && call.netns_ends && link.kind == "veth") return MarkHostEnd(call.attachment, link);
+  return status;
 }
 
 }  // namespace wherry::plugins

@@ -13,6 +13,7 @@
 #include "cri/network/cache.h"
 #include "cri/network/capabilities.h"
 #include "cri/network/config_dir.h"
+#include "cri/network/ended_links.h"
 #include "cri/network/plugin.h"
 #include "cri/network/status_probe.h"
 #include "runtime/sys/file.h"
@@ -109,6 +110,7 @@ class Caller final : public Network {
   mutable ConfigDir configs_;
   const ResultCache cache_;
   Plugins plugins_;
+  EndedLinks ended_;
   StatusProbe status_;  // last: its thread uses the others
 };
 
@@ -227,6 +229,7 @@ absl::Status Caller::Remove(const PodNetwork& pod) {
     if (status.ok()) status = cache_.Remove(entry);
     result.Update(status);
   }
+  if (!entries.empty()) ended_.Expect();
   return result;
 }
 

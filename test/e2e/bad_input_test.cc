@@ -75,7 +75,7 @@ TEST_F(BadInputTest, MissingCommandFailsTheStartAndNamesIt) {
 
 TEST_F(BadInputTest, MissingNetworkConfigurationFailsThePodButNotTheNode) {
   node.RemovePod(node.RunPod("warm"));
-  Census before = Now();
+  Census before = TakeAtRest(node.dir(), node.cgroup(), node.pid());
   std::string conf = node.dir() + "/net.d/10-test.conflist";
   std::filesystem::rename(conf, node.dir() + "/net.d/aside");
   Eventually("the removal to be noticed", [&] {
@@ -102,7 +102,7 @@ TEST_F(BadInputTest, MissingNetworkConfigurationFailsThePodButNotTheNode) {
 
 TEST_F(BadInputTest, MissingPluginIsNamedAndNothingStays) {
   node.RemovePod(node.RunPod("warm"));
-  Census before = Now();
+  Census before = TakeAtRest(node.dir(), node.cgroup(), node.pid());
   std::string conf = node.dir() + "/net.d/05-first.conflist";
   std::ofstream(conf) << R"({"cniVersion":"1.0.0","name":"first","plugins":[{"type":"nosuchplugin"}]})";
   grpc::Status st;

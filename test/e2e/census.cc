@@ -1,5 +1,6 @@
 #include "test/e2e/census.h"
 
+#include <net/if.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -7,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+
+#include "test/e2e/node.h"
 
 namespace wherry::e2e {
 namespace fs = std::filesystem;
@@ -68,6 +71,13 @@ void Processes(Census& c) {
   }
 }
 
+// Not from /sys, which shows the interfaces of the network namespace in which it was mounted.
+void Links(Census& c) {
+  struct if_nameindex* all = if_nameindex();
+  for (auto* one = all; one != nullptr && one->if_index != 0; ++one) c.links.insert(one->if_name);
+  if_freenameindex(all);
+}
+
 }  // namespace
 
 Census Take(const std::string& dir, const std::string& cgroup, pid_t daemon) {
@@ -76,7 +86,7 @@ Census Take(const std::string& dir, const std::string& cgroup, pid_t daemon) {
   Mounts(c);
   Cgroups(c, cgroup);
   Processes(c);
-  for (const auto& e : fs::directory_iterator("/sys/class/net", ec)) c.links.insert(e.path().filename());
+  Links(c);
   for (const auto& e : fs::recursive_directory_iterator(dir, ec)) {
     std::string path = e.path().string().substr(dir.size());
     if (path.rfind("/logs/", 0) == 0 || path.find(".db") != std::string::npos ||
@@ -89,6 +99,16 @@ Census Take(const std::string& dir, const std::string& cgroup, pid_t daemon) {
     ++c.daemon_fds;
   }
   return c;
+}
+
+Census TakeAtRest(const std::string& dir, const std::string& cgroup, pid_t daemon) {
+  Census census;
+  Eventually("the interfaces of removed pods to go", [&] {
+    census = Take(dir, cgroup, daemon);
+    return std::none_of(census.links.begin(), census.links.end(),
+                        [](const std::string& link) { return link.rfind("veth", 0) == 0; });
+  });
+  return census;
 }
 
 std::string Difference(const Census& before, const Census& after) {

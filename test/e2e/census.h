@@ -19,6 +19,9 @@ struct Census {
 // pid.
 Census Take(const std::string& dir, const std::string& cgroup, pid_t daemon);
 
+// Of a node on which no pod is left: waits until the kernel has dismantled the namespaces of those that were there.
+Census TakeAtRest(const std::string& dir, const std::string& cgroup, pid_t daemon);
+
 // One line for each difference; empty when equal.
 std::string Difference(const Census& before, const Census& after);
 

@@ -61,7 +61,7 @@ class CliTest : public NodeTest {
 
 TEST_F(CliTest, RunPrintsWhatTheProgramSaysAndEndsAsItDid) {
   ASSERT_EQ(Wherry({"run", "busybox", "true"}).exit_code, 0);  // makes the bridge
-  Census before = Take(node.dir(), node.cgroup(), node.pid());
+  Census before = TakeAtRest(node.dir(), node.cgroup(), node.pid());
   Ended run = Wherry({"run", "busybox", "sh", "-c", "echo to out; echo to err >&2; exit 3"});
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_EQ(run.out, "to out\n");

@@ -29,7 +29,7 @@ TEST_F(LeakTest, TwoHundredPodsLeaveNothing) {
     for (auto& t : threads) t.join();
   };
   parallel(0, 16);  // bridge, thread pools and caches come to be
-  Census before = Take(node.dir(), node.cgroup(), node.pid());
+  Census before = TakeAtRest(node.dir(), node.cgroup(), node.pid());
   parallel(16, 200);
   std::string difference;
   Eventually("the host to be as before", [&] {

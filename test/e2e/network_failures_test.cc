@@ -1,5 +1,6 @@
 // Plugins that fail, hang or are interrupted: the pod's network is taken down in the end, whoever has to try again.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -33,7 +34,8 @@ class NetworkFailuresTest : public NodeTest {
     const std::string warm = node.RunPod("warm");  // bridge and directories come to be
     node.Run(warm, "c", {"true"});
     node.RemovePod(warm);
-    before_ = Now();
+    before_ = TakeAtRest(node.dir(), node.cgroup(), node.pid());
+    before_.daemon_fds = 0;
   }
   void TearDown() override {
     Script("true");
@@ -169,6 +171,17 @@ TEST_F(NetworkFailuresTest, PodsThatNoRecordExplainsAreTakenDownWithTheirNetwork
   Eventually("the pods to be gone", [&] { return (difference = Difference(with_foreign, Now())).empty(); });
   EXPECT_EQ(difference, "") << "another runtime's entry is not ours";
   EXPECT_TRUE(Pods().empty());
+}
+
+// A reference to the namespace, as a connection with unsent data or a copy of its pin in a container's mount table is one.
+TEST_F(NetworkFailuresTest, TheInterfaceGoesEvenIfSomethingHoldsThePodsNamespace) {
+  std::string pod = node.RunPod("held");
+  const std::string c = node.Run(pod, "c", {"sleep", "1000"});
+  const int held = open((node.dir() + "/run/netns/" + pod).c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(held, 0) << strerror(errno);
+  node.RemovePod(pod);
+  Eventually("the interface to go", [&] { return Now().links == before_.links; });
+  close(held);
 }
 
 }  // namespace

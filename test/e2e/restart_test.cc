@@ -78,7 +78,7 @@ TEST_F(RestartTest, PodsAreStoppedAndRemovedByTheNextDaemonWithNothingLeft) {
   std::string warm = node.RunPod("warm");  // bridge and directories come to be
   node.Run(warm, "c", {"true"});
   node.RemovePod(warm);
-  Census before = Take(node.dir(), node.cgroup(), node.pid());
+  Census before = TakeAtRest(node.dir(), node.cgroup(), node.pid());
   std::string pod = node.RunPod("p");
   node.Run(pod, "c", {"sleep", "1000"});
   node.Kill9();

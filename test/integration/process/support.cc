@@ -44,6 +44,14 @@ sys::UniqueFd NewShm() {
   return *context->Mount(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
+Stdio OutputTo(int fd) {
+  Stdio stdio;
+  stdio.in = *sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY);
+  stdio.out.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  stdio.err.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  return stdio;
+}
+
 std::string DirectoryOf(pid_t pod) { return "/tmp/wherry-process-test-" + HostUnique(pod); }
 std::string CgroupOf(pid_t pod) { return "/wherry-process-test-" + HostUnique(pod); }
 
@@ -210,11 +218,7 @@ Ended Pod::Run(const shim::v1::StartContainerRequest& request, std::optional<pid
   Renew(request.rootfs());
   auto [read, write] = Pipe();
   Stdio stdio;
-  if (!request.process().tty()) {
-    stdio.in = *sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY);
-    stdio.out.reset(::fcntl(write.get(), F_DUPFD_CLOEXEC, 0));
-    stdio.err = std::move(write);
-  }
+  if (!request.process().tty()) stdio = OutputTo(write.get());
   write.reset();
   auto launch = StartContainer(request, context_, target, std::move(stdio));
   return Finish(std::move(launch), read.get());
@@ -236,11 +240,7 @@ Launch Pod::Start(const shim::v1::StartContainerRequest& request) {
 Ended Pod::Exec(const shim::v1::ExecRequest& request, const Launch& init) {
   auto [read, write] = Pipe();
   Stdio stdio;
-  if (!request.process().tty()) {
-    stdio.in = *sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY);
-    stdio.out.reset(::fcntl(write.get(), F_DUPFD_CLOEXEC, 0));
-    stdio.err = std::move(write);
-  }
+  if (!request.process().tty()) stdio = OutputTo(write.get());
   write.reset();
   auto launch = process::Exec(request, init.pid, init.pidfd.get(), std::move(stdio));
   return Finish(std::move(launch), read.get());
