@@ -25,7 +25,8 @@ absl::Status WrongLength(absl::string_view frame, absl::string_view body) {
 
 }  // namespace
 
-Session::Session(Role role, Events& events) : role_(role), events_(events), next_id_(role == Role::kServer ? 2 : 1) {
+Session::Session(Role role, Events& events)
+    : role_(role), events_(events), next_id_(role == Role::kServer ? 2 : 1), keep_to_windows_(role == Role::kClient) {
   (void)Control(Type::kSettings, 0,
                 Numbers({2, kSettingMaxConcurrentStreams, kMaxStreams, kSettingInitialWindow, kStreamWindow}));
   (void)Control(Type::kWindowUpdate, 0, Numbers({0, static_cast<uint32_t>(kSessionWindow - kInitialWindow)}));
@@ -115,7 +116,7 @@ absl::Status Session::OnRstStream(absl::string_view body) {
 absl::Status Session::OnSettings(absl::string_view body) {
   if (body.size() < 4 || (body.size() - 4) % 8 != 0 || GetNumber(body) != (body.size() - 4) / 8)
     return WrongLength("SETTINGS", body);
-  peer_has_windows_ = true;
+  keep_to_windows_ = !peer_ignores_windows_;
   for (size_t at = 4; at < body.size(); at += 8) {
     if ((GetNumber(body.substr(at)) & 0xffffff) != kSettingInitialWindow) continue;
     const int64_t window = GetNumber(body.substr(at + 4));
@@ -138,7 +139,7 @@ absl::Status Session::OnPing(absl::string_view body) {
 absl::Status Session::OnWindowUpdate(absl::string_view body) {
   if (body.size() != 8) return WrongLength("WINDOW_UPDATE", body);
   const uint32_t id = IdAt(body, 0), delta = GetNumber(body.substr(4)) & 0x7fffffff;
-  peer_has_windows_ = true;
+  keep_to_windows_ = !peer_ignores_windows_;
   if (id == 0) {
     send_window_ += delta;
     return send_window_ > kMaxWindow ? absl::InvalidArgumentError("the session's window is too large")
@@ -165,6 +166,11 @@ absl::Status Session::OnData(uint32_t id, absl::string_view piece, bool fin) {
     return SendReset(id, stream == nullptr ? Reset::kInvalidStream : Reset::kStreamAlreadyClosed);
   }
   stream->unconsumed += piece.size();
+  if (stream->unconsumed > static_cast<size_t>(kStreamWindow)) {
+    // Its own updates may be stuck behind what it floods us with: waiting for them could be waiting for ourselves.
+    peer_ignores_windows_ = true;
+    keep_to_windows_ = false;
+  }
   if (!piece.empty()) events_.OnData(id, piece);
   if (fin) EndRemote(id);
   return absl::OkStatus();
@@ -310,7 +316,7 @@ void Session::GatherStream(uint32_t id, std::vector<absl::string_view>* out) {
   Chunk piece;
   if (!stream->chunks.empty()) {
     Chunk& chunk = stream->chunks.front();
-    const int64_t window = peer_has_windows_ ? std::min(stream->send_window, send_window_) : kMaxWindow;
+    const int64_t window = keep_to_windows_ ? std::min(stream->send_window, send_window_) : kMaxWindow;
     const size_t n = std::min({chunk.size, static_cast<size_t>(std::max<int64_t>(0, window)), kMaxDataBytes});
     // The stream's own window queues it again when it opens; the session's does not know whom to queue.
     if (n == 0 && chunk.size > 0) {
@@ -337,6 +343,12 @@ void Session::GatherStream(uint32_t id, std::vector<absl::string_view>* out) {
     Queue(id, *stream);
   }
   flying_.chunks.push_back(std::move(piece));
+}
+
+bool Session::HasToSend() const {
+  return flying_.any || !control_.empty() || std::any_of(streams_.begin(), streams_.end(), [](const auto& entry) {
+           return !entry.second.chunks.empty() || entry.second.finishing;
+         });
 }
 
 void Session::Sent() {

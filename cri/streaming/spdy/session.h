@@ -16,8 +16,8 @@
 // tested, and fuzzed, without one.
 //
 // Flow control. What Kubernetes' own client and server call SPDY/3.1 has none: they send no WINDOW_UPDATE, and what they send
-// does not keep to any window. A sender that waited for theirs would wait for ever after 64 KiB. So windows of a peer count once
-// it has shown that it has some, by SETTINGS or WINDOW_UPDATE; and a peer that sends more than our window is not an error:
+// does not keep to any window. A sender that waited for theirs would wait for ever after 64 KiB. So windows of a client count once
+// it has shown that it has some, by SETTINGS or WINDOW_UPDATE, and as long as it keeps to ours. More than our window is no error:
 // whoever feeds Receive() stops to read while `unconsumed()` is large, which bounds memory with any peer. Peers that do keep to
 // windows get theirs back as data is consumed, and one slow stream then holds up no other.
 namespace wherry::streaming::spdy {
@@ -74,6 +74,7 @@ class Session final : private FrameReader::Visitor {
   void Sent();
 
   size_t unconsumed() const { return unconsumed_; }
+  bool HasToSend() const;  // also when windows forbid it for now
   size_t streams() const { return streams_.size(); }
 
  private:
@@ -116,8 +117,9 @@ class Session final : private FrameReader::Visitor {
   HeaderDeflater deflater_;
   std::map<uint32_t, Stream> streams_;
   uint32_t last_peer_id_ = 0, next_id_;
+  bool keep_to_windows_, peer_ignores_windows_ = false;
   size_t peer_streams_ = 0;
-  bool peer_has_windows_ = false, going_away_ = false, peer_going_away_ = false;
+  bool going_away_ = false, peer_going_away_ = false;
   absl::Status error_;
   int64_t initial_send_window_ = kInitialWindow, send_window_ = kInitialWindow;
   size_t unconsumed_ = 0, unreturned_ = 0;

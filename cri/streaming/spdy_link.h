@@ -1,0 +1,66 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+
+#include "cri/streaming/context.h"
+#include "cri/streaming/spdy/session.h"
+#include "cri/streaming/transport.h"
+
+namespace wherry::streaming {
+
+// A SPDY session on a connection: moves bytes between the two, and ends them in the right order. It stops to read while its
+// owner has not consumed much of what came (see session.h), and then looks now and then whether the client is still there.
+class SpdyLink final : public std::enable_shared_from_this<SpdyLink>, private spdy::Session::Events {
+ public:
+  class Owner : public spdy::Session::Events {
+   public:
+    virtual ~Owner() = default;
+    // The client has gone, broke the protocol or was silent for too long. Nothing is called after it.
+    virtual void OnGone() = 0;
+  };
+
+  SpdyLink(Context& context, std::unique_ptr<Transport> transport);
+
+  // Keeps `owner` until OnGone() or Close().
+  void Start(std::shared_ptr<Owner> owner);
+
+  void Reply(uint32_t id);
+  void Send(uint32_t id, Chunk chunk);
+  void Finish(uint32_t id);
+  void Reset(uint32_t id, spdy::Reset why);
+  void Consumed(uint32_t id, size_t bytes);
+  // Sends what was given, then GOAWAY, and waits for the client to hang up. The owner hears no more.
+  void Close();
+
+ private:
+  static constexpr size_t kMaxUnconsumed = spdy::Session::kSessionWindow;
+
+  void Read();
+  void OnRead(error_code error, size_t bytes);
+  void Flush();
+  void OnWritten(error_code error, size_t bytes);
+  void WriteRest();
+  void Tick();
+  void ShutdownIfDone();
+  void Gone();
+
+  void OnStream(uint32_t id, const spdy::Headers& headers) override;
+  void OnData(uint32_t id, absl::string_view data) override;
+  void OnEnd(uint32_t id) override;
+  void OnReset(uint32_t id) override;
+  void OnSent(uint32_t id) override;
+
+  Context& context_;
+  std::unique_ptr<Transport> transport_;
+  std::shared_ptr<Owner> owner_;
+  spdy::Session session_;
+  std::unique_ptr<char[]> read_buffer_;
+  std::vector<asio::const_buffer> writing_;  // what is left of a write
+  asio::steady_timer timer_;
+  std::chrono::steady_clock::time_point last_byte_, closed_at_;
+  bool reading_ = false, closing_ = false, shut_down_ = false, gone_ = false;
+};
+
+}  // namespace wherry::streaming
