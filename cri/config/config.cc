@@ -1,5 +1,6 @@
 #include "cri/config/config.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/un.h>
 #include <toml++/toml.h>
@@ -43,6 +44,15 @@ class Section {
     RETURN_IF_ERROR(String(key, out));
     if (IsCleanAbsolute(*out)) return absl::OkStatus();
     return Error(*Take(key), key, "must be an absolute path without \"..\"");
+  }
+
+  // A literal of IPv4 or IPv6: a name could come to mean another host.
+  absl::Status Address(const char* key, std::string* out) {
+    RETURN_IF_ERROR(String(key, out));
+    in6_addr ignored;
+    if (::inet_pton(AF_INET, out->c_str(), &ignored) == 1 || ::inet_pton(AF_INET6, out->c_str(), &ignored) == 1)
+      return absl::OkStatus();
+    return Error(*Take(key), key, "must be an IP address");
   }
 
   absl::Status Paths(const char* key, std::vector<std::string>* out) {
@@ -140,6 +150,13 @@ absl::Status ReadVerifier(Section verifier, Config* config) {
   return verifier.Finish();
 }
 
+absl::Status ReadStreaming(Section streaming, Config* config) {
+  std::string& address = config->streaming.address;
+  RETURN_IF_ERROR(streaming.Address("address", &address));
+  RETURN_IF_ERROR(streaming.Integer("port", 0, 65535, &config->streaming.port));
+  return streaming.Finish();
+}
+
 absl::Status ReadSections(Section& top, Config* config) {
   ASSIGN_OR_RETURN(Section cni, top.Table("cni"));
   RETURN_IF_ERROR(ReadCni(std::move(cni), config));
@@ -152,9 +169,7 @@ absl::Status ReadSections(Section& top, Config* config) {
   ASSIGN_OR_RETURN(Section verifier, top.Table("image_verifier"));
   RETURN_IF_ERROR(ReadVerifier(std::move(verifier), config));
   ASSIGN_OR_RETURN(Section streaming, top.Table("streaming"));
-  RETURN_IF_ERROR(streaming.String("address", &config->streaming.address));
-  RETURN_IF_ERROR(streaming.Integer("port", 0, 65535, &config->streaming.port));
-  RETURN_IF_ERROR(streaming.Finish());
+  RETURN_IF_ERROR(ReadStreaming(std::move(streaming), config));
   ASSIGN_OR_RETURN(Section log, top.Table("log"));
   RETURN_IF_ERROR(log.OneOf("level", {"trace", "debug", "info", "warn", "error"}, &config->log.level));
   return log.Finish();

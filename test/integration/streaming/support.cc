@@ -33,6 +33,7 @@ class Child final : public Process {
   }
   ~Child() override {
     if (!reaped_) {
+      ::kill(pid_, SIGKILL);  // it may not lead a group yet
       ::kill(-pid_, SIGKILL);
       ::waitpid(pid_, &status_, 0);
     }

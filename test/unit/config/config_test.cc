@@ -125,6 +125,8 @@ TEST_F(ConfigTest, RefusesWrongValuesNamingTheKey) {
   EXPECT_THAT(Refusal("[cni]\nbin_dirs = []"), HasSubstr("cni.bin_dirs"));
   EXPECT_THAT(Refusal("[cni]\nbin_dirs = [\"/a\", 3]"), HasSubstr("cni.bin_dirs"));
   EXPECT_THAT(Refusal("[cni]\ntimeout_seconds = 0"), HasSubstr("from 1 to 3600"));
+  EXPECT_THAT(Refusal("[streaming]\naddress = \"localhost\""),
+              HasSubstr("\"streaming.address\" must be an IP address"));
   EXPECT_THAT(Refusal("[streaming]\nport = 70000"), HasSubstr("streaming.port"));
   EXPECT_THAT(Refusal("[log]\nlevel = \"loud\""), HasSubstr("log.level"));
   EXPECT_THAT(Refusal("socket = \"/" + std::string(120, 'x') + "\""), HasSubstr("107 bytes"));
