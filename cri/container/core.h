@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "cri/container/execs.h"
+#include "cri/container/ends.h"
 #include "cri/container/inbox.h"
 #include "cri/container/operations.h"
 #include "cri/container/paths.h"
@@ -55,7 +55,7 @@ struct Core {
   Joins<absl::StatusOr<std::string>> creates;
   Joins<absl::Status> starts;
   Running running;
-  Execs execs;
+  Ends ends;
   seccomp::Cache seccomp;
 
  private:
@@ -82,6 +82,11 @@ absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout);
 absl::Status Remove(Core& core, const std::string& id);
 absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request,
                                                          absl::FunctionRef<bool()> abandoned);
+absl::StatusOr<std::unique_ptr<streaming::Process>> Exec(Core& core, const std::string& id,
+                                                         const std::vector<std::string>& command,
+                                                         streaming::Streams streams);
+absl::StatusOr<std::unique_ptr<streaming::Process>> Attach(Core& core, const std::string& id,
+                                                           streaming::Streams streams);
 absl::Status ReopenLog(Core& core, const std::string& id);
 absl::Status UpdateResources(Core& core, const ::runtime::v1::UpdateContainerResourcesRequest& request);
 

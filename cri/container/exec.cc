@@ -10,12 +10,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "cri/container/core.h"
-#include "cri/container/ids.h"
+#include "cri/container/exec_process.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -78,57 +76,18 @@ void Fit(std::string& a, std::string& b) {
   b.resize(std::min(b.size(), kMaxAnswer - a.size()));
 }
 
-absl::StatusOr<store::Container> FindRunning(Core& core, const std::string& id) {
-  ASSIGN_OR_RETURN(store::Container record, Find(core, id));
-  if (record->state() != store::RUNNING) {
-    return absl::FailedPreconditionError(absl::StrCat("container ", record->id(), " does not run"));
-  }
-  return record;
-}
-
-// As the container's own process, but for the command; the user is the one that was resolved at its start.
-absl::StatusOr<shim::v1::Process> ExecProcess(Core& core, const store::ContainerRecord& record,
-                                              const ::runtime::v1::ExecSyncRequest& request) {
-  shim::v1::StartContainerRequest spec;
-  if (!spec.ParseFromString(record.spec())) return absl::DataLossError("the recorded specification cannot be read");
-  shim::v1::Process process = std::move(*spec.mutable_process());
-  *process.mutable_args() = request.cmd();
-  process.set_tty(false);
-  const auto& resolved = record.user().linux();
-  auto& user = *process.mutable_user();
-  user.Clear();
-  user.set_fixed_uid(static_cast<uint32_t>(resolved.uid()));
-  user.set_gid(static_cast<uint32_t>(resolved.gid()));
-  for (int64_t group : resolved.supplemental_groups()) user.add_additional_groups(static_cast<uint32_t>(group));
-  RETURN_IF_ERROR(SetSeccomp(core, record.config(), process));
-  return process;
-}
-
-// One exec from its registration to its end.
+// One exec from its start to its answer.
 class Session {
  public:
-  Session(Core& core, const store::ContainerRecord& record, absl::Time deadline, absl::FunctionRef<bool()> abandoned)
-      : core_(core), record_(record), deadline_(deadline), abandoned_(abandoned), id_(NewId()) {}
-  ~Session() { core_.execs.Remove(id_); }
+  Session(Core& core, store::Container container, absl::Time deadline, absl::FunctionRef<bool()> abandoned)
+      : process_(core, std::move(container)), deadline_(deadline), abandoned_(abandoned) {}
 
-  absl::Status Launch(shim::v1::Process process) {
-    ASSIGN_OR_RETURN(exec_, core_.execs.Add(id_, record_.pod_id()));
-    std::vector<sys::UniqueFd> fds(3);
-    ASSIGN_OR_RETURN(fds[0], sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY));
-    ASSIGN_OR_RETURN(fds[1], out_.Open());
-    ASSIGN_OR_RETURN(fds[2], err_.Open());
-    shim::v1::Request request;
-    auto& exec = *request.mutable_exec();
-    exec.set_container_id(record_.id());
-    exec.set_exec_id(id_);
-    *exec.mutable_process() = std::move(process);
-    auto live = core_.running.Find(record_.id());
-    if (live == nullptr) return absl::FailedPreconditionError(absl::StrCat("container ", record_.id(), " has ended"));
-    *exec.mutable_cgroup() = live->cgroup;
-    absl::Duration timeout = std::min(deadline_ - absl::Now(), kStartTimeout);
-    absl::Status status = core_.hub.Call(record_.pod_id(), std::move(request), timeout, std::move(fds)).status();
-    if (absl::IsDeadlineExceeded(status)) Kill();
-    return status;
+  absl::Status Start(const std::vector<std::string>& command) {
+    std::vector<sys::UniqueFd> stdio(3);
+    ASSIGN_OR_RETURN(stdio[0], sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY));
+    ASSIGN_OR_RETURN(stdio[1], out_.Open());
+    ASSIGN_OR_RETURN(stdio[2], err_.Open());
+    return process_.Start(command, std::move(stdio), deadline_ - absl::Now());
   }
 
   // DeadlineExceeded, with the process killed, at the deadline. Cancelled, with the process killed, when nobody waits for
@@ -136,15 +95,15 @@ class Session {
   absl::Status Await() {
     std::array<pollfd, 3> polled;
     while (true) {
-      polled = {{{exec_->ended.get(), POLLIN, 0}, {out_.fd(), POLLIN, 0}, {err_.fd(), POLLIN, 0}}};
+      polled = {{{process_.ended(), POLLIN, 0}, {out_.fd(), POLLIN, 0}, {err_.fd(), POLLIN, 0}}};
       int ready = ::poll(polled.data(), polled.size(), Remaining());
       if (ready < 0 && errno != EINTR) return sys::Errno("poll");
       if (ready == 0 && absl::Now() >= deadline_) {
-        Kill();
+        process_.Kill();
         return absl::DeadlineExceededError("the command was killed at its timeout");
       }
       if (ready == 0 && abandoned_()) {
-        Kill();
+        process_.Kill();
         return absl::CancelledError("the caller has gone; the command was killed");
       }
       if (ready <= 0) continue;
@@ -154,16 +113,17 @@ class Session {
     }
     out_.Drain();
     err_.Drain();
-    return exec_->exit.has_value() ? absl::OkStatus() : absl::UnavailableError("the pod's shim was lost");
+    return absl::OkStatus();
   }
 
-  ::runtime::v1::ExecSyncResponse Response() {
+  absl::StatusOr<::runtime::v1::ExecSyncResponse> Response() {
+    ASSIGN_OR_RETURN(shim::v1::Exit exit, process_.Exit());
     ::runtime::v1::ExecSyncResponse response;
     std::string out = out_.Take(), err = err_.Take();
     Fit(out, err);
     response.set_stdout(std::move(out));
     response.set_stderr(std::move(err));
-    response.set_exit_code(exec_->exit->code());
+    response.set_exit_code(exit.code());
     return response;
   }
 
@@ -173,32 +133,18 @@ class Session {
     return left <= absl::ZeroDuration() ? 0 : static_cast<int>(absl::ToInt64Milliseconds(left) + 1);
   }
 
-  void Kill() {
-    shim::v1::Request request;
-    auto& signal = *request.mutable_signal();
-    signal.set_container_id(record_.id());
-    signal.set_exec_id(id_);
-    signal.set_signal(SIGKILL);
-    signal.set_all(true);
-    core_.hub.Call(record_.pod_id(), std::move(request), kShimTimeout).status().IgnoreError();
-  }
-
-  Core& core_;
-  const store::ContainerRecord& record_;
+  ExecProcess process_;
   const absl::Time deadline_;
   const absl::FunctionRef<bool()> abandoned_;
-  const std::string id_;
-  std::shared_ptr<Execs::Exec> exec_;
   Stream out_, err_;
 };
 
-absl::StatusOr<::runtime::v1::ExecSyncResponse> Run(Core& core, const store::ContainerRecord& record,
+absl::StatusOr<::runtime::v1::ExecSyncResponse> Run(Core& core, const store::Container& container,
                                                     const ::runtime::v1::ExecSyncRequest& request,
                                                     absl::FunctionRef<bool()> abandoned) {
   absl::Time deadline = request.timeout() > 0 ? absl::Now() + absl::Seconds(request.timeout()) : absl::InfiniteFuture();
-  ASSIGN_OR_RETURN(shim::v1::Process process, ExecProcess(core, record, request));
-  Session session(core, record, deadline, abandoned);
-  RETURN_IF_ERROR(session.Launch(std::move(process)));
+  Session session(core, container, deadline, abandoned);
+  RETURN_IF_ERROR(session.Start({request.cmd().begin(), request.cmd().end()}));
   RETURN_IF_ERROR(session.Await());
   return session.Response();
 }
@@ -207,15 +153,12 @@ absl::StatusOr<::runtime::v1::ExecSyncResponse> Run(Core& core, const store::Con
 
 absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(Core& core, const ::runtime::v1::ExecSyncRequest& request,
                                                          absl::FunctionRef<bool()> abandoned) {
-  if (request.cmd().empty() || request.cmd(0).empty()) return absl::InvalidArgumentError("cmd is empty");
   if (request.timeout() < 0) return absl::InvalidArgumentError("timeout is negative");
   ASSIGN_OR_RETURN(store::Container record, FindRunning(core, request.container_id()));
-  auto response = Run(core, *record, request, abandoned);
+  auto response = Run(core, record, request, abandoned);
   if (response.ok()) return response;
-  absl::Status status =
-      sys::Annotate(response.status(), absl::StrCat("exec \"", request.cmd(0), "\" in container ", record->id()));
-  // NotFound would say that the container does not exist.
-  return absl::IsNotFound(status) ? absl::InvalidArgumentError(status.message()) : status;
+  const std::string name = request.cmd().empty() ? "" : request.cmd(0);
+  return sys::Annotate(response.status(), absl::StrCat("exec \"", name, "\" in container ", record->id()));
 }
 
 }  // namespace wherry::container

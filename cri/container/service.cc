@@ -29,6 +29,14 @@ absl::StatusOr<::runtime::v1::ExecSyncResponse> Service::ExecSync(const ::runtim
                                                                   absl::FunctionRef<bool()> abandoned) {
   return container::ExecSync(*core_, request, abandoned);
 }
+absl::StatusOr<std::unique_ptr<streaming::Process>> Service::Exec(const std::string& id,
+                                                                  const std::vector<std::string>& command,
+                                                                  streaming::Streams streams) {
+  return container::Exec(*core_, id, command, streams);
+}
+absl::StatusOr<std::unique_ptr<streaming::Process>> Service::Attach(const std::string& id, streaming::Streams streams) {
+  return container::Attach(*core_, id, streams);
+}
 absl::Status Service::UpdateResources(const ::runtime::v1::UpdateContainerResourcesRequest& request) {
   return container::UpdateResources(*core_, request);
 }

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "cri/streaming/backend.h"
 
 namespace runtime::v1 {
 class Container;
@@ -80,6 +81,11 @@ class Service {
   // the container runs.
   absl::StatusOr<::runtime::v1::ExecSyncResponse> ExecSync(const ::runtime::v1::ExecSyncRequest& request,
                                                            absl::FunctionRef<bool()> abandoned);
+  // Streaming sessions; streaming::Backend says what they promise. Each process is to be destroyed before this service.
+  absl::StatusOr<std::unique_ptr<streaming::Process>> Exec(const std::string& id,
+                                                           const std::vector<std::string>& command,
+                                                           streaming::Streams streams);
+  absl::StatusOr<std::unique_ptr<streaming::Process>> Attach(const std::string& id, streaming::Streams streams);
   absl::Status ReopenLog(const std::string& id);
   // Fields that are zero or empty stay as they are. All limits are set or none. FailedPrecondition unless the container is
   // created or running, and for a memory limit below what it uses.

@@ -71,6 +71,7 @@ absl::StatusOr<std::string> Run(Core& core, const ::runtime::v1::RunPodSandboxRe
 absl::Status Stop(Core& core, const std::string& id);
 absl::Status Remove(Core& core, const std::string& id);
 absl::Status UpdateResources(Core& core, const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
+absl::StatusOr<sys::UniqueFd> Connect(Core& core, const std::string& id, uint16_t port);
 absl::Status Recover(Core& core);
 
 // The pod as others see it: CREATING ones do not exist. NotFound.

@@ -27,15 +27,16 @@ absl::Status Lose(Core& core, const std::string& pod_id) {
 }  // namespace
 
 void Core::ContainerExited(const std::string& pod_id, const shim::v1::ContainerExited& event) {
+  containers.ends.End(event.container_id(), event.exit());
   containers.workers.Submit([this, pod_id, event] { container::OnExit(containers, pod_id, event); });
 }
 
 void Core::ExecExited(const std::string&, const shim::v1::ExecExited& event) {
-  containers.execs.End(event.exec_id(), event.exit());
+  containers.ends.End(event.exec_id(), event.exit());
 }
 
 void Core::ShimLost(const std::string& pod_id) {
-  containers.execs.ShimLost(pod_id);
+  containers.ends.ShimLost(pod_id);
   containers.workers.Submit([this, pod_id] {
     absl::Status status = Lose(*this, pod_id);
     if (!status.ok()) spdlog::error("lost shim of pod sandbox {}: {}", pod_id, std::string(status.message()));

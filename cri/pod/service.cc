@@ -17,6 +17,9 @@ absl::Status Service::Remove(const std::string& id) { return pod::Remove(*core_,
 absl::Status Service::UpdateResources(const ::runtime::v1::UpdatePodSandboxResourcesRequest& request) {
   return pod::UpdateResources(*core_, request);
 }
+absl::StatusOr<sys::UniqueFd> Service::Connect(const std::string& id, uint16_t port) {
+  return pod::Connect(*core_, id, port);
+}
 absl::StatusOr<std::unique_ptr<Subscription>> Service::Subscribe() { return core_->life_events.Subscribe(); }
 void Service::EndSubscriptions() { core_->life_events.Close(); }
 

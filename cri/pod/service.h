@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "cri/container/service.h"
+#include "runtime/sys/unique_fd.h"
 
 namespace runtime::v1 {
 class ContainerEventResponse;
@@ -60,6 +61,8 @@ class Service {
   absl::Status Remove(const std::string& id);
   // Remembers what the kubelet is about to set in the pod's cgroup. InvalidArgument, NotFound.
   absl::Status UpdateResources(const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
+  // A connection to a port of the pod; streaming::Backend says what it promises.
+  absl::StatusOr<sys::UniqueFd> Connect(const std::string& id, uint16_t port);
   absl::StatusOr<::runtime::v1::PodSandboxStatusResponse> Status(const std::string& id, bool verbose) const;
   std::vector<::runtime::v1::PodSandbox> List(const ::runtime::v1::PodSandboxFilter& filter) const;
   // All events of pods and containers from now on; nothing that is already over is replayed.

@@ -27,7 +27,10 @@ Container::Container(const Workbench& bench, const v1::StartContainerRequest& re
       observer_(observer),
       cgroup_(request.cgroup()),
       own_pid_namespace_(request.pid_namespace() == v1::PID_CONTAINER),
-      max_line_(request.log().max_line() == 0 ? kDefaultMaxLine : request.log().max_line()) {
+      max_line_(request.log().max_line() == 0 ? kDefaultMaxLine : request.log().max_line()),
+      tty_(request.process().tty()),
+      takes_input_(request.stdin()),
+      stdin_once_(request.stdin_once()) {
   state_.set_container_id(request.container_id());
 }
 
@@ -62,6 +65,7 @@ absl::StatusOr<process::Stdio> Container::MakeStdio(const v1::StartContainerRequ
     if (::pipe2(ends, O_CLOEXEC) != 0) return sys::Errno("pipe2");
     stdio.in.reset(ends[0]);
     stdin_.reset(ends[1]);
+    if (::fcntl(stdin_.get(), F_SETFL, O_NONBLOCK) != 0) return sys::Errno("fcntl O_NONBLOCK of stdin");
   } else {
     ASSIGN_OR_RETURN(stdio.in, sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY));
   }
@@ -117,7 +121,9 @@ void Container::OnReady(uint32_t) {
 void Container::Finish() {
   phase_ = State::kEnded;
   for (auto& stream : streams_) {
-    if (stream != nullptr) stream->Drain();
+    if (stream == nullptr) continue;
+    stream->Drain();
+    stream->EndTaps();
   }
   stdin_.reset();
   v1::Exit* exit = state_.mutable_exit();
@@ -132,6 +138,39 @@ v1::ContainerState Container::Describe() const {
   v1::ContainerState out = state_;
   out.set_log_bytes_dropped(log_.bytes_dropped());
   return out;
+}
+
+absl::StatusOr<std::vector<sys::UniqueFd>> Container::Attach(const v1::AttachRequest& request, v1::AttachReply* reply) {
+  if (phase_ != State::kRunning)
+    return absl::FailedPreconditionError(absl::StrCat("container ", id(), " does not run"));
+  sys::UniqueFd out, err;
+  if (request.stdout()) {
+    ASSIGN_OR_RETURN(out, bench_.taps.Open(*streams_[0]));
+    reply->set_stdout(true);
+  }
+  if (request.stderr() && streams_[1] != nullptr) {
+    ASSIGN_OR_RETURN(err, bench_.taps.Open(*streams_[1]));
+    reply->set_stderr(true);
+  }
+  // Last, because stdin that is lent once cannot be had again.
+  ASSIGN_OR_RETURN(sys::UniqueFd in, LendInput(request, reply));
+  std::vector<sys::UniqueFd> fds;
+  for (sys::UniqueFd* fd : {&in, &out, &err}) {
+    if (fd->valid()) fds.push_back(std::move(*fd));
+  }
+  return fds;
+}
+
+absl::StatusOr<sys::UniqueFd> Container::LendInput(const v1::AttachRequest& request, v1::AttachReply* reply) {
+  const sys::UniqueFd& lent = tty_ ? streams_[0]->source() : stdin_;
+  const bool wanted = request.stdin() && takes_input_;
+  if (!lent.valid() || (!wanted && !tty_)) return sys::UniqueFd();
+  reply->set_terminal(tty_);
+  reply->set_stdin(wanted);
+  if (stdin_once_ && !tty_) return std::move(stdin_);
+  sys::UniqueFd copy(::fcntl(lent.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy.valid()) return sys::Errno("fcntl F_DUPFD_CLOEXEC");
+  return copy;
 }
 
 absl::Status Container::Signal(int signal) {

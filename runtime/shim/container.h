@@ -3,10 +3,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "api/shim/v1/shim.pb.h"
 #include "runtime/shim/log_stream.h"
+#include "runtime/shim/tap.h"
 #include "runtime/shim/task.h"
 
 // A container as the shim keeps it: its init, its log, and in the end its exit record.
@@ -20,6 +22,7 @@ struct Workbench {
   Poller& poller;
   Reaper& reaper;
   LogArena& arena;
+  Taps& taps;
   process::PodContext& pod;
 };
 
@@ -63,6 +66,8 @@ class Container final : private Task::Owner, private Poller::Handler {
   // SIGKILLs every process, also those that outlived the init.
   absl::Status KillAll();
   absl::Status ReopenLog() { return log_.Reopen(); }
+  // The descriptors that `reply` names. FailedPrecondition unless it runs.
+  absl::StatusOr<std::vector<sys::UniqueFd>> Attach(const v1::AttachRequest& request, v1::AttachReply* reply);
 
   Asker asker;  // of the start
 
@@ -72,6 +77,7 @@ class Container final : private Task::Owner, private Poller::Handler {
   absl::StatusOr<process::Stdio> MakeStdio(const v1::StartContainerRequest& request);
   absl::StatusOr<sys::UniqueFd> MakeLogPipe(StreamName name);
   absl::Status LogFrom(sys::UniqueFd source, StreamName name);
+  absl::StatusOr<sys::UniqueFd> LendInput(const v1::AttachRequest& request, v1::AttachReply* reply);
   void OnStarted(absl::StatusOr<process::Outcome> outcome) override;
   void OnEnded(const ExitStatus& status) override;
   void OnReady(uint32_t events) override;  // the timer of the wait for what the init left behind
@@ -86,7 +92,10 @@ class Container final : private Task::Owner, private Poller::Handler {
   size_t max_line_;
   LogFile log_;
   std::unique_ptr<LogStream> streams_[2];  // a tty has the first only
-  sys::UniqueFd stdin_;                    // write end of the pipe, with request.stdin and no tty
+  const bool tty_;
+  const bool takes_input_;
+  const bool stdin_once_;
+  sys::UniqueFd stdin_;  // write end of the pipe, without a tty; with stdin_once until somebody has it
   std::unique_ptr<Task> task_;
   ExitStatus ended_;  // of the init
   int waits_ = 0;     // for what it left behind

@@ -81,6 +81,7 @@ absl::StatusOr<std::unique_ptr<LogStream>> LogStream::Create(Poller& poller, Log
 LogStream::~LogStream() { Close(); }
 
 void LogStream::Close() {
+  EndTaps();
   if (!source_.valid()) return;
   poller_.Remove(source_.get());
   source_.reset();
@@ -101,9 +102,25 @@ ssize_t LogStream::ReadOnce() {
     Close();
     return 0;
   }
+  const char* const fresh = in + carry_used_;
   if (carry_used_ > 0) memcpy(in, carry_.data(), carry_used_);
   Consume(carry_used_ + static_cast<size_t>(n));
+  for (Tap* tap : taps_) tap->Copy(fresh, static_cast<size_t>(n));
   return n;
+}
+
+void LogStream::AddTap(Tap* tap) {
+  if (source_.valid()) {
+    taps_.push_back(tap);
+  } else {
+    tap->Finish();
+  }
+}
+
+void LogStream::RemoveTap(const Tap* tap) { taps_.erase(std::remove(taps_.begin(), taps_.end(), tap), taps_.end()); }
+
+void LogStream::EndTaps() {
+  for (Tap* tap : std::exchange(taps_, {})) tap->Finish();
 }
 
 void LogStream::Consume(size_t size) {

@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "runtime/shim/log_file.h"
 #include "runtime/shim/log_format.h"
 #include "runtime/shim/poller.h"
+#include "runtime/shim/tap.h"
 #include "runtime/sys/unique_fd.h"
 
 // Copies what a container writes into its log: bytes from a pipe or a pty master, cut into lines, each with its time
@@ -66,6 +68,13 @@ class LogStream final : private Poller::Handler {
   // ended. Others may still hold the pipe; what they write is logged later.
   void Drain();
 
+  // Attached clients; each gets a copy of what is read from now on, until EndTaps or the end of the stream.
+  void AddTap(Tap* tap);
+  void RemoveTap(const Tap* tap);
+  void EndTaps();
+
+  const sys::UniqueFd& source() const { return source_; }
+
  private:
   LogStream(Poller& poller, LogArena& arena, LogFile& file, StreamName name, size_t max_line)
       : poller_(poller), arena_(arena), file_(file), name_(name), max_line_(max_line) {}
@@ -88,6 +97,7 @@ class LogStream final : private Poller::Handler {
   size_t carry_used_ = 0;
   size_t out_used_ = 0;  // only while a batch is formatted
   char prefix_[kLogPrefix] = {};
+  std::vector<Tap*> taps_;
 };
 
 }  // namespace wherry::shim

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "runtime/sys/status.h"
 
 namespace wherry::shim {
@@ -96,6 +98,9 @@ absl::StatusOr<bool> Supervisor::Handle(Connection& connection, v1::Request& req
     case v1::Request::kExec:
       RETURN_IF_ERROR(StartExec(asker, request.exec(), std::move(fds)));
       return true;
+    case v1::Request::kAttach:
+      RETURN_IF_ERROR(Attach(asker, request.attach()));
+      return true;
     case v1::Request::kSignal:
       RETURN_IF_ERROR(Signal(request.signal()));
       return false;
@@ -120,11 +125,12 @@ absl::StatusOr<bool> Supervisor::Handle(Connection& connection, v1::Request& req
 }
 
 absl::Status Supervisor::Hello(Connection& connection, const v1::HelloRequest& request, v1::HelloReply* reply) {
-  if (request.min_version() > kProtocolVersion || request.max_version() < kProtocolVersion)
-    return absl::FailedPreconditionError(absl::StrCat("this shim speaks version ", kProtocolVersion, ", not ",
+  const uint32_t version = std::min(request.max_version(), kProtocolVersion);
+  if (version == 0 || request.min_version() > version)
+    return absl::FailedPreconditionError(absl::StrCat("this shim speaks versions 1 to ", kProtocolVersion, ", not ",
                                                       request.min_version(), " to ", request.max_version()));
   connection.greeted = true;
-  reply->set_version(kProtocolVersion);
+  reply->set_version(version);
   reply->set_build(WHERRY_VERSION);
   if (pod_.has_value()) reply->set_pod_id(options_.pod_id);
   reply->set_pid(::getpid());
@@ -242,6 +248,22 @@ void Supervisor::OnExecEnded(Exec& exec, const v1::Exit& exit) {
   const uint64_t connection = exec.asker.connection;
   execs_.erase(std::string(exec.id()));
   Answer({connection, 0}, std::move(event));
+}
+
+absl::Status Supervisor::Attach(Asker asker, const v1::AttachRequest& request) {
+  ASSIGN_OR_RETURN(Container * container, Find(request.container_id()));
+  v1::Message reply;
+  ASSIGN_OR_RETURN(std::vector<sys::UniqueFd> fds, container->Attach(request, reply.mutable_attach()));
+  Answer(asker, std::move(reply), std::move(fds));
+  return absl::OkStatus();
+}
+
+// Nobody can get the result of its execs any more, or hear of their ends: they die with it.
+void Supervisor::OnClosed(uint64_t id) {
+  for (auto& [exec_id, exec] : execs_) {
+    if (exec->asker.connection == id) (void)exec->KillAll();
+  }
+  connections_.erase(id);
 }
 
 absl::Status Supervisor::Signal(const v1::SignalRequest& request) {

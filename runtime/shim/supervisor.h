@@ -15,7 +15,7 @@
 // The shim's heart: takes requests from connections, keeps the pod, its containers and execs, and tells of their ends.
 namespace wherry::shim {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 class Supervisor final : private Poller::Handler,
                          private Connection::Server,
@@ -39,11 +39,12 @@ class Supervisor final : private Poller::Handler,
     void OnExit(const ExitStatus&) override {}
   };
 
-  Supervisor(Poller poller, Options options) : options_(std::move(options)), poller_(std::move(poller)) {}
+  Supervisor(Poller poller, Options options)
+      : options_(std::move(options)), poller_(std::move(poller)), taps_(poller_) {}
 
   void OnReady(uint32_t events) override;  // the listener, or the deadline of a shutdown
   bool OnRequest(Connection& connection, v1::Request& request, std::vector<sys::UniqueFd> fds) override;
-  void OnClosed(uint64_t id) override { connections_.erase(id); }
+  void OnClosed(uint64_t id) override;
   void OnContainerStarted(Container& container, const absl::Status& status) override;
   void OnContainerEnded(Container& container) override;
   void OnExecStarted(Exec& exec, absl::StatusOr<sys::UniqueFd> tty_master) override;
@@ -56,6 +57,7 @@ class Supervisor final : private Poller::Handler,
   absl::Status SetupPod(const v1::SetupPodRequest& request, v1::SetupPodReply* reply);
   absl::Status StartContainer(Asker asker, const v1::StartContainerRequest& request);
   absl::Status StartExec(Asker asker, const v1::ExecRequest& request, std::vector<sys::UniqueFd> fds);
+  absl::Status Attach(Asker asker, const v1::AttachRequest& request);
   absl::Status Signal(const v1::SignalRequest& request);
   absl::Status SignalExec(const v1::SignalRequest& request);
   absl::Status Forget(const std::string& container_id);
@@ -64,13 +66,14 @@ class Supervisor final : private Poller::Handler,
 
   absl::StatusOr<Container*> Find(const std::string& container_id) const;
   absl::Status MayStart() const;
-  Workbench Bench() { return {poller_, *reaper_, *arena_, pod_->context}; }
+  Workbench Bench() { return {poller_, *reaper_, *arena_, taps_, pod_->context}; }
   void Answer(Asker asker, v1::Message reply, std::vector<sys::UniqueFd> fds = {});
 
   Options options_;
   Poller poller_;
   std::unique_ptr<Reaper> reaper_;
   std::unique_ptr<LogArena> arena_;
+  Taps taps_;
   bool setup_tried_ = false;
   std::optional<Pod> pod_;
   InitOwner init_owner_;

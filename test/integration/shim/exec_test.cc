@@ -73,5 +73,25 @@ TEST_F(ExecTest, KillAllTakesDescendantsButNotTheContainer) {
   EXPECT_TRUE(Run("c", "after", {"/bin/true"}).ok());
 }
 
+// As when wherryd is killed: nobody can hear of the exec any more.
+TEST_F(ExecTest, TheEndOfTheConnectionEndsItsExecs) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  sys::UniqueFd in(ends[0]);
+  {
+    auto other = Hub::Create({WHERRY_SHIM_PROGRAM, ""}, {});
+    ASSERT_TRUE(other.ok()) << other.status();
+    ASSERT_TRUE((*other)->Connect(pod_id_, socket_, shim_).ok());
+    std::vector<sys::UniqueFd> fds;
+    fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    fds.emplace_back(ends[1]);
+    fds.emplace_back(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    auto request = ExecRequest("c", "e", {"/bin/sh", "-c", "sleep 1000 & sleep 1000"});
+    ASSERT_TRUE((*other)->Call(pod_id_, request, absl::Seconds(60), std::move(fds)).ok());
+  }
+  EXPECT_EQ(ReadToEnd(in.get()), "");
+  EXPECT_TRUE(Run("c", "after", {"/bin/true"}).ok());
+}
+
 }  // namespace
 }  // namespace wherry::shim
