@@ -51,6 +51,7 @@ absl::StatusOr<std::string> Run(const Plugin& plugin, const Call& call) {
                                      : call.command == "CHECK" ? plugin.check
                                      : call.command == "GC"    ? plugin.gc
                                                                : plugin.status;
+  if (call.command == "STATUS") RETURN_IF_ERROR(plugin.read(call));
   RETURN_IF_ERROR(act(call));
   return std::string();
 }

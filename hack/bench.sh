@@ -118,21 +118,6 @@ fi
 
 # ---- outside
 
-# unpack_peer: Debian's packages below build/peer, once.
-unpack_peer() {
-  [ ! -x "$peer/usr/bin/containerd" ] || [ ! -x "$peer/usr/lib/cni/bridge" ] || return 0
-  echo "fetching containerd, runc and containernetworking-plugins from Debian…"
-  local download
-  download=$(mktemp -d /tmp/wherry-peer.XXXXXX)
-  chmod 755 "$download"
-  (cd "$download" && { apt-get download -q containerd runc containernetworking-plugins >/dev/null 2>&1 ||
-    { apt-get update -q >/dev/null && apt-get download -q containerd runc containernetworking-plugins; }; })
-  mkdir -p "$peer"
-  local package
-  for package in "$download"/*.deb; do dpkg-deb -x "$package" "$peer"; done
-  rm -rf "$download"
-}
-
 # pause_image FILE: containerd's sandbox container, as small as Kubernetes' own: a static program that waits.
 pause_image() {
   local dir
@@ -217,7 +202,7 @@ mkdir -p "$cpu_dir/runtime" "$scratch/images"
 hack/busybox-image.sh "$scratch/images/busybox.tar"
 
 if [ $which != wherry ]; then
-  unpack_peer
+  hack/peer.sh
   pause_image "$scratch/images/pause.tar"
   measure peer containerd "$@"
 fi

@@ -235,6 +235,7 @@ case ${1:-} in
     finished=1
     program=${2:?-t needs the name of a test program}
     hack/deps.sh
+    hack/peer.sh
     cmake --preset "$preset" >/dev/null
     nice ninja -C "$build" "$program"
     run=("$build/test/$program" "--gtest_filter=${3:-*}")
@@ -254,6 +255,7 @@ stages=("$@")
 # Tests of what was built last time would mislead.
 [[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e)\  ]] || stages=(build "${stages[@]}")
 hack/deps.sh
+hack/peer.sh || skip "what needs Debian's containerd: it cannot be fetched"
 for stage in "${stages[@]}"; do
   declare -F "stage_$stage" >/dev/null || { echo "no such stage: $stage"; exit 2; }
   say "$stage"

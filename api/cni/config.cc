@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "api/cni/error.h"
 #include "api/cni/fields.h"
@@ -25,6 +26,20 @@ absl::Status SelectVersion(const std::string& single, const std::vector<std::str
                    absl::StrCat("cniVersion \"", single, "\" is not supported (0.3.0 to ", kNewestVersion, " are)"));
 }
 
+// true and false, also as strings: earlier documents have them so, and libcni reads both.
+absl::Status ReadSwitch(const nlohmann::json& document, const char* key, bool* out) {
+  Fields fields(document, "");
+  const auto found = document.find(key);
+  if (found == document.end() || !found->is_string()) {
+    fields.Bool(key, out);
+    return fields.status();
+  }
+  const std::string text = absl::AsciiStrToLower(found->get_ref<const std::string&>());
+  if (text != "true" && text != "false") return Invalid(absl::StrCat(key, ": not true or false"));
+  *out = text == "true";
+  return absl::OkStatus();
+}
+
 absl::Status ReadHead(const nlohmann::json& document, ConfigList* out) {
   std::string version;
   std::vector<std::string> versions;
@@ -32,10 +47,12 @@ absl::Status ReadHead(const nlohmann::json& document, ConfigList* out) {
   fields.String("cniVersion", &version);
   fields.Strings("cniVersions", &versions);
   fields.String("name", &out->name);
-  fields.Bool("disableCheck", &out->disable_check);
-  fields.Bool("disableGC", &out->disable_gc);
-  fields.Bool("loadOnlyInlinedPlugins", &out->load_only_inlined_plugins);
   if (!fields.status().ok()) return fields.status();
+  if (absl::Status status = ReadSwitch(document, "disableCheck", &out->disable_check); !status.ok()) return status;
+  if (absl::Status status = ReadSwitch(document, "disableGC", &out->disable_gc); !status.ok()) return status;
+  if (absl::Status status = ReadSwitch(document, "loadOnlyInlinedPlugins", &out->load_only_inlined_plugins);
+      !status.ok())
+    return status;
   if (!IsSafeName(out->name)) return Invalid(absl::StrCat("name \"", out->name, "\" is not a network name"));
   return SelectVersion(version, versions, &out->version);
 }
@@ -82,6 +99,29 @@ absl::StatusOr<ConfigList> ParseConfigList(absl::string_view text) {
   if (!fields.status().ok()) return fields.status();
   if (out.plugins.empty()) return Invalid("plugins: the list has no plugin");
   return out;
+}
+
+absl::StatusOr<std::string> WithPlugins(absl::string_view text, const std::vector<std::string>& plugins) {
+  absl::StatusOr<nlohmann::json> document = ParseJson(text);
+  if (!document.ok()) return document.status();
+  nlohmann::json& list = (*document)["plugins"];
+  if (list.is_null()) list = nlohmann::json::array();
+  if (!list.is_array()) return Invalid("plugins: not a list");
+  for (const std::string& plugin : plugins) {
+    absl::StatusOr<nlohmann::json> one = ParseJson(plugin);
+    if (!one.ok()) return one.status();
+    list.push_back(*std::move(one));
+  }
+  (*document)["loadOnlyInlinedPlugins"] = true;
+  return document->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+absl::StatusOr<std::string> PluginFolder(absl::string_view text) {
+  absl::StatusOr<nlohmann::json> document = ParseJson(text);
+  if (!document.ok()) return document.status();
+  ConfigList head;
+  if (absl::Status status = ReadHead(*document, &head); !status.ok()) return status;
+  return head.load_only_inlined_plugins ? std::string() : head.name;
 }
 
 absl::StatusOr<ConfigList> ParseSingleConfig(absl::string_view text) {

@@ -32,6 +32,12 @@ absl::StatusOr<ConfigList> ParseConfigList(absl::string_view text);
 // A .conf or .json with a single plugin, as a list of one.
 absl::StatusOr<ConfigList> ParseSingleConfig(absl::string_view text);
 
+// Plugins in files of their own (specification 1.1.0, "loadOnlyInlinedPlugins"). The name of the folder that may hold them, beside
+// the document: the network's; empty when the document wants none.
+absl::StatusOr<std::string> PluginFolder(absl::string_view text);
+// The document with these plugins, each a JSON object, behind its own, and wanting no others.
+absl::StatusOr<std::string> WithPlugins(absl::string_view text, const std::vector<std::string>& plugins);
+
 struct Attachment {
   std::string container_id, ifname;
   auto operator<=>(const Attachment&) const = default;

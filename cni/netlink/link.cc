@@ -75,6 +75,9 @@ void ParseAttribute(const nlattr* attribute, Link* link) {
     case IFLA_MTU:
       link->mtu = mnl_attr_get_u32(attribute);
       break;
+    case IFLA_TXQLEN:
+      link->queue_length = mnl_attr_get_u32(attribute);
+      break;
     case IFLA_OPERSTATE:
       link->operstate = mnl_attr_get_u8(attribute);
       break;
@@ -236,6 +239,12 @@ void PutLinkMtu(Batch& batch, int index, uint32_t mtu) {
   nlmsghdr* message = batch.Begin(RTM_NEWLINK, 0, absl::StrCat("set MTU of link ", index, " to ", mtu));
   PutIfInfo(batch, index);
   mnl_attr_put_u32(message, IFLA_MTU, mtu);
+}
+
+void PutLinkQueueLength(Batch& batch, int index, uint32_t packets) {
+  nlmsghdr* message = batch.Begin(RTM_NEWLINK, 0, absl::StrCat("set transmit queue of link ", index, " to ", packets));
+  PutIfInfo(batch, index);
+  mnl_attr_put_u32(message, IFLA_TXQLEN, packets);
 }
 
 void PutLinkMac(Batch& batch, int index, absl::string_view mac) {

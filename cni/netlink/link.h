@@ -22,9 +22,10 @@ struct Link {
   std::string alias;
   uint32_t flags = 0;  // IFF_*
   uint32_t mtu = 0;
-  uint8_t operstate = 0;  // IF_OPER_*
-  int master = 0;         // index of the bridge this is a port of
-  int peer = 0;           // of a veth: the other end's index, in its own namespace
+  uint32_t queue_length = 0;  // packets that wait to be sent
+  uint8_t operstate = 0;      // IF_OPER_*
+  int master = 0;             // index of the bridge this is a port of
+  int peer = 0;               // of a veth: the other end's index, in its own namespace
   uint32_t promiscuity = 0;
   bool filters_vlans = false;        // of a bridge
   std::optional<int32_t> accept_ra;  // IPv6 sysctls; none when the kernel has no IPv6
@@ -69,6 +70,7 @@ void PutLinkFlags(Batch& batch, int index, uint32_t set, uint32_t clear = 0);
 // Up, and net.ipv4.conf.*.arp_notify on, which this message can set without a visit to /proc.
 void PutLinkUpAnnounced(Batch& batch, int index);
 void PutLinkMtu(Batch& batch, int index, uint32_t mtu);
+void PutLinkQueueLength(Batch& batch, int index, uint32_t packets);
 void PutLinkMac(Batch& batch, int index, absl::string_view mac);
 // Options of a bridge port: hairpin, isolated from other isolated ports.
 void PutPortOptions(Batch& batch, int index, bool hairpin, bool isolated);

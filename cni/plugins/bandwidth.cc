@@ -175,7 +175,9 @@ absl::Status Check(const Call& call) {
   return CheckBucket(host, ifb, *limits.egress);
 }
 
-absl::Status Status(const Call& call) { return ReadLimits(call).status(); }
+absl::Status Read(const Call& call) { return ReadLimits(call).status(); }
+
+absl::Status Nothing(const Call&) { return absl::OkStatus(); }
 
 absl::Status Gc(const Call& call) {
   ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, ipam::ValidAttachments(call.document));
@@ -195,6 +197,6 @@ absl::Status Gc(const Call& call) {
 
 }  // namespace
 
-const Plugin kBandwidth = {"bandwidth", Add, Del, Check, Status, Gc};
+const Plugin kBandwidth = {"bandwidth", Add, Del, Check, Nothing, Gc, Read};
 
 }  // namespace wherry::plugins

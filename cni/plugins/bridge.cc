@@ -16,6 +16,8 @@ absl::Status WithIpam(const Call& call, absl::Status (*act)(const ipam::Request&
 
 absl::Status BridgeStatus(const Call& call) { return WithIpam(call, ipam::Status); }
 
+absl::Status BridgeRead(const Call& call) { return ReadBridgeConfig(call).status(); }
+
 absl::Status BridgeGc(const Call& call) {
   ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
   ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, ipam::ValidAttachments(call.document));
@@ -40,6 +42,6 @@ absl::Status BridgeDel(const Call& call) {
   return WithIpam(call, ipam::Delete);
 }
 
-const Plugin kBridge = {"bridge", BridgeAdd, BridgeDel, BridgeCheck, BridgeStatus, BridgeGc};
+const Plugin kBridge = {"bridge", BridgeAdd, BridgeDel, BridgeCheck, BridgeStatus, BridgeGc, BridgeRead};
 
 }  // namespace wherry::plugins

@@ -116,6 +116,8 @@ absl::Status Check(const Call& call) {
   return absl::OkStatus();
 }
 
+absl::Status Read(const Call& call) { return ReadFirewallConfig(call).status(); }
+
 // Whether nf_tables answers, or the program is there.
 absl::Status Status(const Call& call) {
   ASSIGN_OR_RETURN(const FirewallConfig config, ReadFirewallConfig(call));
@@ -140,6 +142,6 @@ absl::Status Gc(const Call& call) {
 
 }  // namespace
 
-const Plugin kFirewall = {"firewall", Add, Del, Check, Status, Gc};
+const Plugin kFirewall = {"firewall", Add, Del, Check, Status, Gc, Read};
 
 }  // namespace wherry::plugins

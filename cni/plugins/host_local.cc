@@ -39,8 +39,10 @@ absl::Status Gc(const Call& call) {
   return ipam::Collect(config, valid);
 }
 
+absl::Status Read(const Call& call) { return Config(call).status(); }
+
 }  // namespace
 
-const Plugin kHostLocal = {"host-local", Add, Del, Check, Status, Gc};
+const Plugin kHostLocal = {"host-local", Add, Del, Check, Status, Gc, Read};
 
 }  // namespace wherry::plugins

@@ -64,6 +64,6 @@ absl::Status Nothing(const Call&) { return absl::OkStatus(); }
 
 }  // namespace
 
-const Plugin kLoopback = {"loopback", Add, Del, Check, Nothing, Nothing};
+const Plugin kLoopback = {"loopback", Add, Del, Check, Nothing, Nothing, Nothing};
 
 }  // namespace wherry::plugins

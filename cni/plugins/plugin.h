@@ -15,6 +15,8 @@ struct Plugin {
   absl::Status (*check)(const Call& call);
   absl::Status (*status)(const Call& call);
   absl::Status (*gc)(const Call& call);
+  // Whether the plugin can make sense of its configuration; touches nothing. STATUS begins with it.
+  absl::Status (*read)(const Call& call);
 };
 
 extern const Plugin kBandwidth, kBridge, kFirewall, kHostLocal, kLoopback, kPortmap, kPtp, kStatic, kTuning;

@@ -158,9 +158,10 @@ absl::Status Check(const Call& call) {
   return nft::CheckPortMap(call.network, call.attachment, map);
 }
 
+absl::Status Read(const Call& call) { return ReadPortMap(call).status(); }
+
 // Whether nf_tables answers.
-absl::Status Status(const Call& call) {
-  RETURN_IF_ERROR(ReadPortMap(call).status());
+absl::Status Status(const Call&) {
   absl::StatusOr<nft::Netfilter> netfilter = nft::Netfilter::Open();
   absl::Status status = netfilter.status();
   if (status.ok()) status = netfilter->ListRules("wherry_portmap").status();
@@ -174,6 +175,6 @@ absl::Status Gc(const Call& call) {
 
 }  // namespace
 
-const Plugin kPortmap = {"portmap", Add, Del, Check, Status, Gc};
+const Plugin kPortmap = {"portmap", Add, Del, Check, Status, Gc, Read};
 
 }  // namespace wherry::plugins

@@ -167,6 +167,8 @@ absl::Status Status(const Call& call) {
   return ipam::Status(IpamRequest(call, config));
 }
 
+absl::Status Read(const Call& call) { return ReadPtpConfig(call).status(); }
+
 absl::Status Gc(const Call& call) {
   ASSIGN_OR_RETURN(const PtpConfig config, ReadPtpConfig(call));
   ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, ipam::ValidAttachments(call.document));
@@ -177,6 +179,6 @@ absl::Status Gc(const Call& call) {
 
 }  // namespace
 
-const Plugin kPtp = {"ptp", Add, Del, Check, Status, Gc};
+const Plugin kPtp = {"ptp", Add, Del, Check, Status, Gc, Read};
 
 }  // namespace wherry::plugins

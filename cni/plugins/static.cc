@@ -19,12 +19,12 @@ absl::Status Check(const Call& call) {
   return ipam::CheckStatic(wanted, present);
 }
 
-absl::Status Status(const Call& call) { return ipam::ReadStatic(call.document, call.arguments.ipam).status(); }
+absl::Status Read(const Call& call) { return ipam::ReadStatic(call.document, call.arguments.ipam).status(); }
 
-absl::Status Gc(const Call&) { return absl::OkStatus(); }
+absl::Status Nothing(const Call&) { return absl::OkStatus(); }
 
 }  // namespace
 
-const Plugin kStatic = {"static", Add, Del, Check, Status, Gc};
+const Plugin kStatic = {"static", Add, Del, Check, Nothing, Nothing, Read};
 
 }  // namespace wherry::plugins

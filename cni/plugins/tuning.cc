@@ -21,7 +21,7 @@
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
-// tuning: sysctls of the container's network namespace, and MAC address, MTU, promiscuous and all-multicast mode of its
+// tuning: sysctls of the container's network namespace, and MAC address, MTU, transmit queue, promiscuous and all-multicast mode of its
 // interface. Only net.* is let through, since nothing else belongs to that namespace, and of that only what the
 // administrator's list allows, where there is one. DEL has nothing to do: interfaces and sysctls end with the namespace.
 // That is not so for devices of the host, which come back with their settings; they are refused.
@@ -42,8 +42,9 @@ struct TuningConfig {
   uint32_t mtu = 0;
   bool promiscuous = false;
   std::optional<bool> all_multicast;
+  std::optional<uint32_t> queue_length;  // packets
 
-  bool touches_link() const { return !mac.empty() || mtu != 0 || promiscuous || all_multicast; }
+  bool touches_link() const { return !mac.empty() || mtu != 0 || promiscuous || all_multicast || queue_length; }
 };
 
 absl::Status Invalid(absl::string_view text) { return cni::MakeError(cni::ErrorCode::kInvalidConfig, text); }
@@ -135,10 +136,9 @@ absl::StatusOr<std::string> ReadMac(const Call& call) {
 
 absl::StatusOr<TuningConfig> ReadConfig(const Call& call) {
   TuningConfig out;
-  if (auto length = call.document.find("txQLen"); length != call.document.end() && !length->is_null())
-    return cni::MakeError(cni::ErrorCode::kUnsupportedField, "unsupported field txQLen");
   cni::Fields fields(call.document, "");
   fields.Number("mtu", &out.mtu);
+  fields.Number("txQLen", &out.queue_length);
   fields.Bool("promisc", &out.promiscuous);
   RETURN_IF_ERROR(fields.status());
   if (out.mtu > kMaxMtu) return Invalid(absl::StrCat("mtu: ", out.mtu, " is more than ", kMaxMtu));
@@ -166,6 +166,7 @@ absl::Status TuneLink(const Call& call, const Namespaces& namespaces, const Tuni
   const uint32_t clear = config.all_multicast && !all ? IFF_ALLMULTI : 0;
   if (!config.mac.empty()) netlink::PutLinkMac(batch, link.index, config.mac);
   if (config.mtu != 0) netlink::PutLinkMtu(batch, link.index, config.mtu);
+  if (config.queue_length) netlink::PutLinkQueueLength(batch, link.index, *config.queue_length);
   if ((set | clear) != 0) netlink::PutLinkFlags(batch, link.index, set, clear);
   return socket.Exchange(batch);
 }
@@ -196,6 +197,8 @@ absl::Status Wrong(absl::string_view text) {
 absl::Status CheckLink(const Link& link, const TuningConfig& config) {
   if (!config.mac.empty() && link.mac != config.mac) return Wrong(absl::StrCat("MAC address is ", link.mac));
   if (config.mtu != 0 && link.mtu != config.mtu) return Wrong(absl::StrCat("MTU is ", link.mtu));
+  if (config.queue_length && link.queue_length != *config.queue_length)
+    return Wrong(absl::StrCat("length of the transmit queue is ", link.queue_length));
   if (config.promiscuous && (link.flags & IFF_PROMISC) == 0) return Wrong("the interface is not promiscuous");
   if (config.all_multicast && *config.all_multicast != ((link.flags & IFF_ALLMULTI) != 0))
     return Wrong("all-multicast mode is not as configured");
@@ -218,10 +221,12 @@ absl::Status Check(const Call& call) {
   });
 }
 
+absl::Status Read(const Call& call) { return ReadConfig(call).status(); }
+
 absl::Status Nothing(const Call&) { return absl::OkStatus(); }
 
 }  // namespace
 
-const Plugin kTuning = {"tuning", Add, Nothing, Check, Nothing, Nothing};
+const Plugin kTuning = {"tuning", Add, Nothing, Check, Nothing, Nothing, Read};
 
 }  // namespace wherry::plugins

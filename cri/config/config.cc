@@ -137,6 +137,7 @@ absl::Status ReadCni(Section cni, Config* config) {
   RETURN_IF_ERROR(cni.Paths("bin_dirs", &config->cni.bin_dirs));
   RETURN_IF_ERROR(cni.Path("cache_dir", &config->cni.cache_dir));
   RETURN_IF_ERROR(cni.Integer("timeout_seconds", 1, 3600, &config->cni.timeout_seconds));
+  RETURN_IF_ERROR(cni.Integer("max_networks", 1, 16, &config->cni.max_networks));
   return cni.Finish();
 }
 

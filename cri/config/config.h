@@ -25,6 +25,7 @@ struct Config {
     std::vector<std::string> bin_dirs = {"/usr/libexec/wherry/cni", "/opt/cni/bin", "/usr/lib/cni"};
     std::string cache_dir = "/var/lib/cni";  // results/ below it, as libcni keeps them
     int timeout_seconds = 60;                // for one plugin chain
+    int max_networks = 1;                    // how many of the configurations are in use: eth0, eth1 …
   } cni;
   struct {
     std::string config_path = "/etc/wherry/certs.d";

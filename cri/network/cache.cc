@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -19,7 +21,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kKind[] = "cniCacheV1";
-constexpr char kInterface[] = "eth0";
 constexpr char kTemporary[] = ".tmp";
 constexpr size_t kMaxFile = 8 << 20;
 
@@ -53,7 +54,7 @@ std::string ReadArgs(const Json& json) {
 absl::Status Read(const std::string& path, CacheEntry& entry) {
   ASSIGN_OR_RETURN(const Json json, ReadDocument(path));
   if (Text(json, "networkName") != entry.network || Text(json, "containerId") != entry.container_id ||
-      !absl::Base64Unescape(Text(json, "config"), &entry.config))
+      Text(json, "ifName") != entry.ifname || !absl::Base64Unescape(Text(json, "config"), &entry.config))
     return absl::DataLossError(absl::StrCat("\"", path, "\" is not what its name says"));
   entry.netns = Text(json, "netns");
   entry.args = ReadArgs(json);
@@ -77,30 +78,30 @@ Json ArgsJson(const std::string& args) {
   return out;
 }
 
-// The network of a file named <network>-<container>-eth0.
-std::string NetworkIn(absl::string_view name, const std::string& container_id) {
-  return absl::ConsumeSuffix(&name, absl::StrCat("-", container_id, "-", kInterface)) ? std::string(name)
-                                                                                      : std::string();
-}
-
-// The container of such a name: ids of ours have no '-'.
-std::string ContainerIn(absl::string_view name) {
-  if (!absl::ConsumeSuffix(&name, absl::StrCat("-", kInterface))) return "";
-  const size_t dash = name.rfind('-');
-  return dash == absl::string_view::npos ? "" : std::string(name.substr(dash + 1));
+// What the name of a file tells: <network>-<container>-<interface>. Ids and interfaces of ours have no '-'.
+struct Named {
+  std::string network, container_id, ifname;
+};
+std::optional<Named> ParseName(absl::string_view name) {
+  const size_t last = name.rfind('-');
+  if (last == absl::string_view::npos || last == 0) return std::nullopt;
+  const size_t middle = name.rfind('-', last - 1);
+  if (middle == absl::string_view::npos || middle == 0) return std::nullopt;
+  return Named{std::string(name.substr(0, middle)), std::string(name.substr(middle + 1, last - middle - 1)),
+               std::string(name.substr(last + 1))};
 }
 
 }  // namespace
 
 std::string ResultCache::PathOf(const CacheEntry& entry) const {
-  return absl::StrCat(dir_, "/", entry.network, "-", entry.container_id, "-", kInterface);
+  return absl::StrCat(dir_, "/", entry.network, "-", entry.container_id, "-", entry.ifname);
 }
 
 absl::Status ResultCache::Put(const CacheEntry& entry) const {
   Json json = {{"kind", kKind},
                {"containerId", entry.container_id},
                {"config", absl::Base64Escape(entry.config)},
-               {"ifName", kInterface},
+               {"ifName", entry.ifname},
                {"networkName", entry.network},
                {"netns", entry.netns},
                {"cniArgs", ArgsJson(entry.args)}};
@@ -126,10 +127,12 @@ absl::StatusOr<std::vector<CacheEntry>> ResultCache::Find(const std::string& con
   std::filesystem::directory_iterator it(dir_, ec);
   for (const std::filesystem::directory_iterator end; !ec && it != end; it.increment(ec)) {
     const std::string name = it->path().filename();
+    const std::optional<Named> named = ParseName(absl::StripSuffix(name, kTemporary));
+    if (!named || named->container_id != container_id) continue;
     CacheEntry entry;
+    entry.network = named->network;
     entry.container_id = container_id;
-    entry.network = NetworkIn(absl::StripSuffix(name, kTemporary), container_id);
-    if (entry.network.empty()) continue;
+    entry.ifname = named->ifname;
     // Written before anything was done, or beside the entry it was to replace.
     if (absl::EndsWith(name, kTemporary)) {
       ::unlink(it->path().c_str());
@@ -147,11 +150,14 @@ std::vector<std::string> ResultCache::Containers(const std::string& netns_dir) c
   std::vector<std::string> out;
   std::error_code ec;
   for (std::filesystem::directory_iterator it(dir_, ec), end; !ec && it != end; it.increment(ec)) {
-    const std::string id = ContainerIn(absl::StripSuffix(it->path().filename().string(), kTemporary));
-    if (id.empty()) continue;
+    const std::optional<Named> named = ParseName(absl::StripSuffix(it->path().filename().string(), kTemporary));
+    if (!named) continue;
+    const std::string& id = named->container_id;
     auto json = ReadDocument(it->path());
     if (json.ok() && Text(*json, "netns") == absl::StrCat(netns_dir, "/", id)) out.push_back(id);
   }
+  std::sort(out.begin(), out.end());  // one may be in several networks
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 

@@ -13,6 +13,7 @@ namespace wherry::network {
 // configuration, and so that other tools find it in the standard place.
 struct CacheEntry {
   std::string network, container_id;
+  std::string ifname = "eth0";
   std::string netns;   // path; tells our entries from those of other runtimes
   std::string config;  // the document's text
   bool single = false;

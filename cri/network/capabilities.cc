@@ -9,6 +9,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "api/cni/address.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::network {
@@ -17,6 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kIngress[] = "kubernetes.io/ingress-bandwidth", kEgress[] = "kubernetes.io/egress-bandwidth";
+constexpr char kIps[] = "wherry.run/ips", kMac[] = "wherry.run/mac";
 constexpr uint64_t kMinRate = 1000, kMaxRate = 1000000000000000;   // bits per second; the kubelet's own limits
 constexpr uint64_t kBurst = std::numeric_limits<uint32_t>::max();  // bits; the most that the bandwidth plugin takes
 
@@ -57,6 +60,38 @@ Json Dns(const PodNetwork& pod) {
   if (!pod.dns_servers.empty()) out["servers"] = pod.dns_servers;
   if (!pod.dns_searches.empty()) out["searches"] = pod.dns_searches;
   if (!pod.dns_options.empty()) out["options"] = pod.dns_options;
+  return out;
+}
+
+absl::StatusOr<Json> Ips(const PodNetwork& pod) {
+  Json out = Json::array();
+  auto it = pod.annotations.find(kIps);
+  if (it == pod.annotations.end()) return out;
+  for (absl::string_view item : absl::StrSplit(it->second, ',')) {
+    item = absl::StripAsciiWhitespace(item);
+    if (!cni::IpAddress::Parse(item).ok() && !cni::IpPrefix::Parse(item).ok())
+      return absl::InvalidArgumentError(absl::StrCat("annotation ", kIps, ": \"", item, "\" is no IP address"));
+    out.push_back(std::string(item));
+  }
+  return out;
+}
+
+absl::StatusOr<Json> Mac(const PodNetwork& pod) {
+  auto it = pod.annotations.find(kMac);
+  if (it == pod.annotations.end()) return Json();
+  const std::vector<absl::string_view> parts = absl::StrSplit(it->second, ':');
+  const bool good = parts.size() == 6 && std::all_of(parts.begin(), parts.end(), [](absl::string_view part) {
+                      return part.size() == 2 && std::all_of(part.begin(), part.end(), absl::ascii_isxdigit);
+                    });
+  if (!good)
+    return absl::InvalidArgumentError(absl::StrCat("annotation ", kMac, ": \"", it->second, "\" is no MAC address"));
+  return Json(it->second);
+}
+
+// One range set a CIDR, so that a pod gets an address of each.
+Json IpRanges(const PodNetwork& pod) {
+  Json out = Json::array();
+  for (const std::string& cidr : pod.pod_cidrs) out.push_back(Json::array({{{"subnet", cidr}}}));
   return out;
 }
 
@@ -107,6 +142,16 @@ absl::StatusOr<Capabilities> CapabilitiesOf(const PodNetwork& pod, const cni::Co
     RETURN_IF_ERROR(PutRate(pod, kEgress, "egress", &rates));
     put("bandwidth", rates);
   }
+  if (Declares(list, "ips")) {
+    ASSIGN_OR_RETURN(const Json ips, Ips(pod));
+    put("ips", ips);
+  }
+  if (Declares(list, "mac")) {
+    ASSIGN_OR_RETURN(const Json mac, Mac(pod));
+    put("mac", mac);
+  }
+  if (Declares(list, "ipRanges")) put("ipRanges", IpRanges(pod));
+  if (Declares(list, "aliases") && !pod.name.empty()) put("aliases", Json::array({pod.name}));
   if (Declares(list, "dns")) put("dns", Dns(pod));
   if (Declares(list, "cgroupPath") && !pod.cgroup_path.empty()) put("cgroupPath", pod.cgroup_path);
   if (Declares(list, "io.kubernetes.cri.pod-annotations"))

@@ -6,6 +6,8 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 #include "api/cni/config.h"
 #include "api/cni/result.h"
@@ -15,13 +17,16 @@
 #include "cri/network/config_dir.h"
 #include "cri/network/ended_links.h"
 #include "cri/network/plugin.h"
+#include "cri/network/pod_cidrs.h"
 #include "cri/network/status_probe.h"
+#include "cri/network/turns.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::network {
 namespace {
 
+constexpr char kVersionOfCheck[] = "0.4.0";
 constexpr char kVersionOfStatus[] = "1.1.0";  // and of GC
 constexpr std::chrono::seconds kStatusTimeout(5);
 
@@ -56,12 +61,14 @@ absl::StatusOr<cni::Result> ReadResult(const std::string& document, const Loaded
   return Internal(result.status(), absl::StrCat("result of CNI plugin \"", loaded.list.plugins[plugin].type, "\""));
 }
 
-absl::StatusOr<Addresses> AddressesIn(const cni::Result& result, const std::string& network) {
+// A pod has its addresses from its first network. Of others it is enough that they said yes.
+absl::StatusOr<Addresses> AddressesIn(const cni::Result& result, const CacheEntry& entry) {
   Addresses out;
+  if (entry.ifname != "eth0") return out;
   for (const cni::IpConfig& ip : result.ips)
     if (IsOfEth0(result, ip)) out.ips.push_back(ip.address.address.ToString());
   if (out.ips.empty())
-    return absl::InternalError(absl::StrCat("network \"", network, "\" gave the pod no address on eth0"));
+    return absl::InternalError(absl::StrCat("network \"", entry.network, "\" gave the pod no address on eth0"));
   return out;
 }
 
@@ -69,11 +76,13 @@ class Caller final : public Network {
  public:
   explicit Caller(const Options& options)
       : timeout_(options.timeout_seconds),
-        configs_(options.conf_dir),
+        configs_(options.conf_dir, static_cast<size_t>(options.max_networks)),
         cache_(options.cache_dir),
         plugins_(options.bin_dirs),
-        status_([this](const Loaded& loaded) { return AskStatus(loaded); },
+        pod_cidrs_(options.pod_cidr_file),
+        status_([this](const ConfigDir::Networks& networks) { return AskStatus(networks); },
                 std::chrono::seconds(options.status_seconds)) {}
+  ~Caller() override;
 
   Readiness Ready() override;
   std::string network_name() const override {
@@ -82,6 +91,9 @@ class Caller final : public Network {
   }
   absl::StatusOr<Addresses> Add(const PodNetwork& pod) override;
   absl::Status Remove(const PodNetwork& pod) override;
+  absl::Status Check(const std::string& pod_id) override;
+  void CheckAllLater(const std::string& netns_dir) override;
+  absl::Status SetPodCidrs(const std::string& text) override { return pod_cidrs_.Set(text); }
   absl::Status Collect() override;
   std::vector<std::string> Attached(const std::string& netns_dir) const override {
     return cache_.Containers(netns_dir);
@@ -94,14 +106,15 @@ class Caller final : public Network {
     const CacheEntry& entry;
     std::string netns;
   };
-  absl::Status CheckPlugins(const Loaded& loaded) const;
+  absl::Status CheckPlugins(const ConfigDir::Networks& networks) const;
+  absl::StatusOr<Addresses> AddTo(const std::shared_ptr<const Loaded>& loaded, const PodNetwork& pod, size_t index);
   absl::StatusOr<Addresses> AddAndRecord(const Loaded& loaded, CacheEntry& entry);
   absl::Status DeleteChain(const Chain& chain);
+  absl::Status RemoveAll(const PodNetwork& pod);
+  absl::Status CheckChain(const Chain& chain);
   absl::Status CallForNetwork(const char* command, const Loaded& loaded, const std::vector<cni::Attachment>* valid,
                               Clock::time_point deadline);
-  absl::Status AskStatus(const Loaded& loaded) {
-    return CallForNetwork("STATUS", loaded, nullptr, Clock::now() + kStatusTimeout);
-  }
+  absl::Status AskStatus(const ConfigDir::Networks& networks);
   absl::StatusOr<std::string> Call(const char* command, const Chain& chain, size_t plugin, const std::string& previous,
                                    Clock::time_point deadline);
   absl::StatusOr<std::shared_ptr<const Loaded>> ConfigOf(const CacheEntry& entry);
@@ -111,42 +124,79 @@ class Caller final : public Network {
   const ResultCache cache_;
   Plugins plugins_;
   EndedLinks ended_;
+  PodCidrs pod_cidrs_;
+  Turns turns_;  // no two operations of one pod at once (specification, section 2), for CHECK has a thread of its own
+  std::atomic<bool> ending_ = false;
+  std::thread checks_;
   StatusProbe status_;  // last: its thread uses the others
 };
 
-absl::Status Caller::CheckPlugins(const Loaded& loaded) const {
-  for (const auto& plugin : loaded.list.plugins) RETURN_IF_ERROR(plugins_.Find(plugin.type).status());
+Caller::~Caller() {
+  ending_ = true;
+  if (checks_.joinable()) checks_.join();
+}
+
+absl::Status Caller::CheckPlugins(const ConfigDir::Networks& networks) const {
+  for (const auto& loaded : networks)
+    for (const auto& plugin : loaded->list.plugins) RETURN_IF_ERROR(plugins_.Find(plugin.type).status());
   return absl::OkStatus();
 }
 
-// STATUS and GC are about the network, not about a pod.
+// STATUS and GC are about the network, not about a pod: no plugin waits for another's answer, so all are asked at once.
 absl::Status Caller::CallForNetwork(const char* command, const Loaded& loaded,
                                     const std::vector<cni::Attachment>* valid, Clock::time_point deadline) {
-  absl::Status first;
-  for (const cni::PluginConfig& plugin : loaded.list.plugins) {
+  std::vector<absl::Status> answers(loaded.list.plugins.size());
+  std::vector<std::thread> asking;
+  asking.reserve(answers.size());
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const std::string& type = loaded.list.plugins[i].type;
     cni::RequestParameters parameters;
     parameters.valid_attachments = valid;
-    auto request = cni::MakeRequest(loaded.list, plugin, parameters);
-    if (!request.ok()) return Internal(request.status(), absl::StrCat("request to plugin \"", plugin.type, "\""));
-    first.Update(plugins_.Run(plugin.type, {command, "", "", "", *std::move(request)}, deadline).status());
+    auto request = cni::MakeRequest(loaded.list, loaded.list.plugins[i], parameters);
+    if (!request.ok()) {
+      answers[i] = Internal(request.status(), absl::StrCat("request to plugin \"", type, "\""));
+      continue;
+    }
+    asking.emplace_back(
+        [this, &answer = answers[i], &type, deadline, call = PluginCall{command, "", "", "", "", *std::move(request)}] {
+          answer = plugins_.Run(type, call, deadline).status();
+        });
+  }
+  for (std::thread& thread : asking) thread.join();
+  absl::Status first;
+  for (const absl::Status& answer : answers) first.Update(answer);
+  return first;
+}
+
+absl::Status Caller::AskStatus(const ConfigDir::Networks& networks) {
+  const Clock::time_point deadline = Clock::now() + kStatusTimeout;
+  absl::Status first;
+  for (const auto& loaded : networks) {
+    if (cni::VersionAtLeast(loaded->list.version, kVersionOfStatus))
+      first.Update(CallForNetwork("STATUS", *loaded, nullptr, deadline));
   }
   return first;
 }
 
 Readiness Caller::Ready() {
-  auto loaded = configs_.Current();
-  absl::Status status = loaded.ok() ? CheckPlugins(**loaded) : loaded.status();
-  if (status.ok() && cni::VersionAtLeast((*loaded)->list.version, kVersionOfStatus)) status = status_.Last(*loaded);
+  auto networks = configs_.All();
+  absl::Status status = networks.ok() ? CheckPlugins(*networks) : networks.status();
+  const auto knows = [](const auto& loaded) { return cni::VersionAtLeast(loaded->list.version, kVersionOfStatus); };
+  if (status.ok() && std::any_of(networks->begin(), networks->end(), knows)) status = status_.Last(*networks);
   if (!status.ok()) return {false, "NetworkPluginNotReady", std::string(status.message())};
   return {true, "", ""};
 }
 
 absl::Status Caller::Collect() {
-  ASSIGN_OR_RETURN(std::shared_ptr<const Loaded> loaded, configs_.Current());
-  const cni::ConfigList& list = loaded->list;
-  if (list.disable_gc || !cni::VersionAtLeast(list.version, kVersionOfStatus)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<cni::Attachment> valid, cache_.Attachments(list.name));
-  return CallForNetwork("GC", *loaded, &valid, Clock::now() + timeout_);
+  ASSIGN_OR_RETURN(const ConfigDir::Networks networks, configs_.All());
+  absl::Status first;
+  for (const auto& loaded : networks) {
+    const cni::ConfigList& list = loaded->list;
+    if (list.disable_gc || !cni::VersionAtLeast(list.version, kVersionOfStatus)) continue;
+    auto valid = cache_.Attachments(list.name);
+    first.Update(valid.ok() ? CallForNetwork("GC", *loaded, &*valid, Clock::now() + timeout_) : valid.status());
+  }
+  return first;
 }
 
 absl::StatusOr<std::string> Caller::Call(const char* command, const Chain& chain, size_t plugin,
@@ -155,7 +205,7 @@ absl::StatusOr<std::string> Caller::Call(const char* command, const Chain& chain
   cni::RequestParameters parameters;
   parameters.runtime_config = chain.entry.capabilities;
   parameters.prev_result = previous;
-  PluginCall call{command, chain.entry.container_id, chain.netns, chain.entry.args, ""};
+  PluginCall call{command, chain.entry.container_id, chain.netns, chain.entry.ifname, chain.entry.args, ""};
   auto request = cni::MakeRequest(list, list.plugins[plugin], parameters);
   if (!request.ok())
     return Internal(request.status(), absl::StrCat("request to plugin \"", list.plugins[plugin].type, "\""));
@@ -171,7 +221,7 @@ absl::StatusOr<Addresses> Caller::AddAndRecord(const Loaded& loaded, CacheEntry&
     ASSIGN_OR_RETURN(document, Call("ADD", {loaded, entry, entry.netns}, i, document, deadline));
     ASSIGN_OR_RETURN(result, ReadResult(document, loaded, i));
   }
-  ASSIGN_OR_RETURN(Addresses addresses, AddressesIn(result, loaded.list.name));
+  ASSIGN_OR_RETURN(Addresses addresses, AddressesIn(result, entry));
   entry.result = document;
   RETURN_IF_ERROR_CTX(cache_.Put(entry), "CNI result cache");
   return addresses;
@@ -191,21 +241,42 @@ absl::Status Caller::DeleteChain(const Chain& chain) {
   return status;
 }
 
-absl::StatusOr<Addresses> Caller::Add(const PodNetwork& pod) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const Loaded> loaded, configs_.Current());
-  // Seen before anything is done: nothing has to be undone then.
-  RETURN_IF_ERROR(CheckPlugins(*loaded));
+absl::StatusOr<Addresses> Caller::AddTo(const std::shared_ptr<const Loaded>& loaded, const PodNetwork& pod,
+                                        size_t index) {
   ASSIGN_OR_RETURN(Capabilities capabilities, CapabilitiesOf(pod, loaded->list));
-  CacheEntry entry{loaded->list.name, pod.pod_id, pod.netns_path, loaded->text, loaded->single, Args(pod),
-                   capabilities,      "",         false};
+  CacheEntry entry;
+  entry.network = loaded->list.name;
+  entry.container_id = pod.pod_id;
+  entry.ifname = absl::StrCat("eth", index);
+  entry.netns = pod.netns_path;
+  entry.config = loaded->text;
+  entry.single = loaded->single;
+  entry.args = Args(pod);
+  entry.capabilities = std::move(capabilities);
   RETURN_IF_ERROR_CTX(cache_.Put(entry), "CNI result cache");  // the intent: after a crash DEL knows what was begun
-  auto addresses = AddAndRecord(*loaded, entry);
-  if (addresses.ok()) return addresses;
-  absl::Status undone = DeleteChain({*loaded, entry, PathIfNamespace(entry.netns)});
-  if (undone.ok()) undone = cache_.Remove(entry);
-  if (undone.ok()) return addresses;
-  return absl::Status(addresses.status().code(),
-                      absl::StrCat(addresses.status().message(), " (and undoing it: ", undone.message(), ")"));
+  return AddAndRecord(*loaded, entry);
+}
+
+absl::StatusOr<Addresses> Caller::Add(const PodNetwork& request) {
+  const Turns::Turn turn(turns_, request.pod_id);
+  ASSIGN_OR_RETURN(const ConfigDir::Networks networks, configs_.All());
+  // Seen before anything is done: nothing has to be undone then.
+  RETURN_IF_ERROR(CheckPlugins(networks));
+  PodNetwork pod = request;
+  pod.pod_cidrs = pod_cidrs_.Get();
+  Addresses out;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    auto addresses = AddTo(networks[i], pod, i);
+    if (addresses.ok()) {
+      if (i == 0) out = *std::move(addresses);
+      continue;
+    }
+    const absl::Status undone = RemoveAll(pod);
+    if (undone.ok()) return addresses.status();
+    return absl::Status(addresses.status().code(),
+                        absl::StrCat(addresses.status().message(), " (and undoing it: ", undone.message(), ")"));
+  }
+  return out;
 }
 
 // A damaged entry still tells that the pod was in that network: the configuration in use is the best that is left.
@@ -219,7 +290,14 @@ absl::StatusOr<std::shared_ptr<const Loaded>> Caller::ConfigOf(const CacheEntry&
 }
 
 absl::Status Caller::Remove(const PodNetwork& pod) {
+  const Turns::Turn turn(turns_, pod.pod_id);
+  return RemoveAll(pod);
+}
+
+absl::Status Caller::RemoveAll(const PodNetwork& pod) {
   ASSIGN_OR_RETURN(std::vector<CacheEntry> entries, cache_.Find(pod.pod_id));
+  std::sort(entries.begin(), entries.end(),
+            [](const CacheEntry& a, const CacheEntry& b) { return a.ifname > b.ifname; });
   const std::string netns = entries.empty() ? "" : PathIfNamespace(pod.netns_path);
   absl::Status result;
   for (CacheEntry& entry : entries) {
@@ -231,6 +309,38 @@ absl::Status Caller::Remove(const PodNetwork& pod) {
   }
   if (!entries.empty()) ended_.Expect();
   return result;
+}
+
+absl::Status Caller::CheckChain(const Chain& chain) {
+  const cni::ConfigList& list = chain.loaded.list;
+  if (list.disable_check || !cni::VersionAtLeast(list.version, kVersionOfCheck)) return absl::OkStatus();
+  const Clock::time_point deadline = Clock::now() + timeout_;
+  for (size_t i = 0; i < list.plugins.size(); ++i)
+    RETURN_IF_ERROR(Call("CHECK", chain, i, chain.entry.result, deadline).status());
+  return absl::OkStatus();
+}
+
+absl::Status Caller::Check(const std::string& pod_id) {
+  const Turns::Turn turn(turns_, pod_id);
+  ASSIGN_OR_RETURN(const std::vector<CacheEntry> entries, cache_.Find(pod_id));
+  absl::Status first;
+  for (const CacheEntry& entry : entries) {
+    if (entry.damaged || entry.result.empty()) continue;  // ADD has not ended, or nobody knows how
+    ASSIGN_OR_RETURN(const std::shared_ptr<const Loaded> loaded, ConfigOf(entry));
+    first.Update(CheckChain({*loaded, entry, entry.netns}));
+  }
+  return first;
+}
+
+void Caller::CheckAllLater(const std::string& netns_dir) {
+  if (checks_.joinable()) return;
+  checks_ = std::thread([this, netns_dir] {
+    for (const std::string& id : Attached(netns_dir)) {
+      if (ending_) return;
+      if (absl::Status status = Check(id); !status.ok())
+        spdlog::warn("network of pod sandbox {}: {}", id, std::string(status.message()));
+    }
+  });
 }
 
 }  // namespace

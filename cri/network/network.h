@@ -26,6 +26,7 @@ struct PodNetwork {
   std::vector<PortMapping> port_mappings;
   std::vector<std::string> dns_servers, dns_searches, dns_options;
   std::map<std::string, std::string> annotations;
+  std::vector<std::string> pod_cidrs{};  // the node's; filled in by the caller of the plugins
 };
 
 struct Addresses {
@@ -46,6 +47,9 @@ class Network {
     std::vector<std::string> bin_dirs;
     int timeout_seconds = 60;  // for all plugins of one ADD or DEL together; then the running one is killed
     int status_seconds = 5;    // how long an answer to STATUS counts before the plugins are asked again
+    int max_networks =
+        1;  // the first so many configurations are all in use: eth0, eth1 …; a pod's addresses are those of eth0
+    std::string pod_cidr_file{};  // where SetPodCidrs is remembered; empty: nowhere
   };
   // conf_dir may not exist yet.
   static absl::StatusOr<std::unique_ptr<Network>> Create(const Options& options);
@@ -54,9 +58,9 @@ class Network {
   // A usable configuration, its plugins found and, from specification 1.1.0 on, each content when last asked for its STATUS.
   // Never waits for a plugin; not ready until the first answer, for which all have five seconds.
   virtual Readiness Ready() = 0;
-  // The name of the network in use; empty when there is none.
+  // The name of the (first) network in use; empty when there is none.
   virtual std::string network_name() const = 0;
-  // ADD along the chain, eth0. After a failure it has run DEL already; when that failed too, the text says so and Remove is
+  // ADD along the chain of each network in use, one after the other. After a failure it has run DEL already; when that failed too, the text says so and Remove is
   // still due. FailedPrecondition without a usable configuration, InvalidArgument for a bad bandwidth annotation; for
   // plugins' errors see Plugins::Run.
   virtual absl::StatusOr<Addresses> Add(const PodNetwork& pod) = 0;
@@ -64,7 +68,15 @@ class Network {
   // result that ADD used (from the cache): of `pod` only id and namespace count. All plugins and networks are tried, the first
   // failure is returned. OK when there is no trace of the pod. Idempotent.
   virtual absl::Status Remove(const PodNetwork& pod) = 0;
-  // GC: has the plugins of the network in use free what no attachment in the result cache holds (specification 1.1.0; OK when
+  // CHECK along the chains of every network that the pod was added to: that all is still as ADD left it. OK where the configuration has
+  // disableCheck or is older than 0.4.0, and for a pod without a trace. Waits while the pod is added or removed.
+  virtual absl::Status Check(const std::string& pod_id) = 0;
+  // Checks all pods whose namespace is pinned at `netns_dir`/<id>, in the background, and logs what is wrong. Once.
+  virtual void CheckAllLater(const std::string& netns_dir) = 0;
+  // The node's pod CIDRs ("10.1.0.0/24,fd00::/64"), for plugins that declare the capability ipRanges. The kubelet tells them once, so
+  // they are remembered across restarts. InvalidArgument for anything else.
+  virtual absl::Status SetPodCidrs(const std::string& text) = 0;
+  // GC: has the plugins of the networks in use free what no attachment in the result cache holds (specification 1.1.0; OK when
   // the configuration is older or has disableGC). To be called while no Add runs: what that is about to record would go.
   virtual absl::Status Collect() = 0;
   // Ids of all pods with a trace in the result cache whose namespace was pinned at `netns_dir`/<id>.

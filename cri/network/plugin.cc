@@ -27,7 +27,7 @@ std::vector<std::string> Environment(const PluginCall& call, const std::vector<s
   std::vector<std::string> out = {"CNI_COMMAND=" + call.command,
                                   "CNI_CONTAINERID=" + call.container_id,
                                   "CNI_NETNS=" + call.netns,
-                                  "CNI_IFNAME=eth0",
+                                  "CNI_IFNAME=" + call.ifname,
                                   "CNI_ARGS=" + call.args,
                                   "WHERRY_NETNS_ENDS=1",  // read at DEL: a pod's namespace never outlives its network
                                   "CNI_PATH=" + absl::StrJoin(bin_dirs, ":")};
@@ -59,8 +59,10 @@ absl::Status Failure(const sys::Children::Ended& ended) {
   if (auto error = cni::ParseError(ended.output); error.ok()) {
     const absl::Status status = cni::ToStatus(*error);
     const std::string text = sys::Excerpt(std::string(status.message()));
-    return absl::Status(CodeFor(status.code()),
-                        absl::StrCat(text.empty() ? said : text, " (CNI error ", error->code, ")"));
+    return absl::Status(
+        CodeFor(status.code()),
+        absl::StrCat(text.empty() ? said : text, " (CNI error ", error->code, ")",
+                     text.empty() || said.empty() ? "" : "; on standard error: ", text.empty() ? "" : said));
   }
   const std::string how = WIFSIGNALED(ended.status) ? absl::StrCat("signal ", WTERMSIG(ended.status))
                                                     : absl::StrCat("exit code ", WEXITSTATUS(ended.status));

@@ -13,7 +13,7 @@ using Clock = sys::Children::Clock;
 // One call of one plugin (CNI specification 1.1.0, section 2).
 struct PluginCall {
   std::string command;  // "ADD", "DEL" …
-  std::string container_id, netns, args;
+  std::string container_id, netns, ifname, args;
   std::string config;  // goes to its standard input
 };
 

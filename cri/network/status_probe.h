@@ -18,22 +18,22 @@ namespace wherry::network {
 class StatusProbe {
  public:
   // `ask` runs the plugins and ends at a deadline of its own. An answer counts for `period` and longer if nobody looks.
-  StatusProbe(std::function<absl::Status(const Loaded&)> ask, std::chrono::seconds period)
+  StatusProbe(std::function<absl::Status(const ConfigDir::Networks&)> ask, std::chrono::seconds period)
       : ask_(std::move(ask)), period_(period) {}
   ~StatusProbe();
 
-  // Unavailable while the first answer for this configuration is awaited.
-  absl::Status Last(const std::shared_ptr<const Loaded>& loaded) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Unavailable while the first answer for these networks is awaited.
+  absl::Status Last(const ConfigDir::Networks& networks) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   using Clock = std::chrono::steady_clock;
-  void Run(std::shared_ptr<const Loaded> loaded) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Run(ConfigDir::Networks networks) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const std::function<absl::Status(const Loaded&)> ask_;
+  const std::function<absl::Status(const ConfigDir::Networks&)> ask_;
   const std::chrono::seconds period_;
   absl::Mutex mutex_;
   bool asking_ ABSL_GUARDED_BY(mutex_) = false;
-  std::shared_ptr<const Loaded> of_ ABSL_GUARDED_BY(mutex_);
+  ConfigDir::Networks of_ ABSL_GUARDED_BY(mutex_);
   absl::Status answer_ ABSL_GUARDED_BY(mutex_);
   Clock::time_point at_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_ ABSL_GUARDED_BY(mutex_);

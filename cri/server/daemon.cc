@@ -80,6 +80,8 @@ absl::Status Daemon::Parts::OpenHost() {
   ASSIGN_OR_RETURN_CTX(cgroups, cgroup::OpenCgroupfs(), "cgroups");
   network::Network::Options cni{config.cni.conf_dir, config.cni.cache_dir, config.cni.bin_dirs,
                                 config.cni.timeout_seconds};
+  cni.max_networks = config.cni.max_networks;
+  cni.pod_cidr_file = config.root + "/pod-cidr";
   ASSIGN_OR_RETURN_CTX(network, network::Network::Create(cni), "network");
   shim::Hub::Options shims;
   ASSIGN_OR_RETURN(shims.shim_program, FindProgram(config.libexec_dir, "wherry-shim"));
@@ -100,6 +102,7 @@ absl::Status Daemon::Parts::Recover() {
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
   // Before anybody can ask for a pod.
   if (absl::Status status = network->Collect(); !status.ok()) log->warn("CNI GC: {}", std::string(status.message()));
+  network->CheckAllLater(container::Paths(config).all_netns());
   network->Ready();  // has the plugins asked whose answer the first Status will give
   images->HoldsRestored();
   log->info("{} pods and {} containers recovered in {:.1f} ms", store->Pods().size(), store->Containers().size(),

@@ -1,3 +1,4 @@
+#include "cri/network/network.h"
 #include "cri/server/runtime_service.h"
 
 // What the kubelet asks before anything else, and again and again.
@@ -22,12 +23,14 @@ grpc::Status RuntimeService::RuntimeConfig(grpc::ServerContext*, const cri::Runt
   });
 }
 
-// Carries the node's pod CIDR. Networks are configured by CNI files alone, so there is nothing to do with it; refusing it
-// would keep the node from becoming ready.
+// Carries the node's pod CIDR, for plugins that ask for it (capability ipRanges). An empty one means that the node has none yet.
 grpc::Status RuntimeService::UpdateRuntimeConfig(grpc::ServerContext*, const cri::UpdateRuntimeConfigRequest* request,
                                                  cri::UpdateRuntimeConfigResponse*) {
   return edge_.Serve({"UpdateRuntimeConfig", Kind::kChange, request->runtime_config().network_config().pod_cidr()},
-                     [] { return absl::OkStatus(); });
+                     [&] {
+                       const std::string& cidrs = request->runtime_config().network_config().pod_cidr();
+                       return cidrs.empty() ? absl::OkStatus() : backends_.network.SetPodCidrs(cidrs);
+                     });
 }
 
 }  // namespace wherry::server

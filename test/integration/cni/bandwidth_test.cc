@@ -88,15 +88,17 @@ TEST_F(BandwidthTest, BothWaysAreLimited) {
   const Outcome added = Do("ADD", Conf(kLimits));
   ASSERT_TRUE(added.ok()) << added.output;
   EXPECT_EQ(added.json()["interfaces"].size(), 4U);
-  // More is let through neither way: the wire's headers count too, so the payload stays below. How much below depends on the
-  // machine's load, so only the limit is promised here.
-  const double in = Rate("b", "a", "10.88.0.2", 1500000), out = Rate("a", "b", "10.88.0.3", 2500000);
-  RecordProperty("ingress", std::to_string(in));
-  RecordProperty("egress", std::to_string(out));
-  EXPECT_LT(in, 1e6 * 1.02);
-  EXPECT_LT(out, 2e6 * 1.02);
-  EXPECT_GT(in, 1e5);
-  EXPECT_GT(out, 2e5);
+  // Of some tries one has to be within a tenth of the limit: on a busy machine one end or the other may not run for a while, and the
+  // wire's headers, which are limited too, take a twentieth.
+  const auto expect_rate = [&](double limit, const std::string& from, const std::string& to, const char* address) {
+    double rate = 0;
+    for (int attempt = 0; attempt < 8 && (rate < limit * 0.9 || rate > limit * 1.1); ++attempt)
+      rate = Rate(from, to, address, static_cast<size_t>(limit * 1.5));
+    EXPECT_GT(rate, limit * 0.9) << from << " to " << to;
+    EXPECT_LT(rate, limit * 1.1) << from << " to " << to;
+  };
+  expect_rate(1e6, "b", "a", "10.88.0.2");
+  expect_rate(2e6, "a", "b", "10.88.0.3");
 }
 
 TEST_F(BandwidthTest, ComesAndGoesWithTheContainer) {

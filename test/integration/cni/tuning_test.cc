@@ -46,7 +46,8 @@ class TuningTest : public Node {
 };
 
 TEST_F(TuningTest, InterfaceAndSysctls) {
-  const json conf = Conf(R"({"mac": "02:11:22:33:44:55", "mtu": 1400, "promisc": true, "allmulti": true, "sysctl": {
+  const json conf =
+      Conf(R"({"mac": "02:11:22:33:44:55", "mtu": 1400, "promisc": true, "allmulti": true, "txQLen": 77, "sysctl": {
       "net.core.somaxconn": "77", "net.ipv4.conf.IFNAME.log_martians": "1", "net/ipv4/conf/all/arp_notify": "1"}})");
   const Outcome added = Do("ADD", conf);
   ASSERT_TRUE(added.ok()) << added.output;
@@ -55,6 +56,7 @@ TEST_F(TuningTest, InterfaceAndSysctls) {
   const netlink::Link link = Eth0();
   EXPECT_EQ(link.mac, "02:11:22:33:44:55");
   EXPECT_EQ(link.mtu, 1400U);
+  EXPECT_EQ(link.queue_length, 77U);
   EXPECT_NE(link.flags & IFF_PROMISC, 0U);
   EXPECT_NE(link.flags & IFF_ALLMULTI, 0U);
   EXPECT_EQ(Sysctl("core/somaxconn"), "77");
@@ -65,6 +67,7 @@ TEST_F(TuningTest, InterfaceAndSysctls) {
   EXPECT_NE(host, "77") << "the node's own";
   EXPECT_TRUE(Do("CHECK", conf).ok()) << Do("CHECK", conf).output;
   EXPECT_FALSE(Do("CHECK", Conf(R"({"mtu": 1300})")).ok());
+  EXPECT_FALSE(Do("CHECK", Conf(R"({"txQLen": 78})")).ok());
   EXPECT_FALSE(Do("CHECK", Conf(R"({"sysctl": {"net.core.somaxconn": "78"}})")).ok());
   EXPECT_TRUE(Do("DEL", conf).ok());
   EXPECT_TRUE(Do("DEL", conf).ok());
@@ -101,7 +104,7 @@ TEST_F(TuningTest, MalformedCallsChangeNothing) {
       {R"({"mtu": -1})", 7},
       {R"({"mtu": 65536})", 7},
       {R"({"promisc": "yes"})", 7},
-      {R"({"txQLen": 5})", 2},
+      {R"({"txQLen": -5})", 7},
       {R"({"prevResult": null})", 7},
   };
   for (const Case& bad : cases) {

@@ -127,6 +127,41 @@ TEST_F(RealPluginsTest, PortsAndBandwidthOfThePod) {
   EXPECT_THAT(Leases(), IsEmpty());
 }
 
+// Debian's containernetworking-plugins below our caller; and a node that changes from one to the other while a pod runs.
+TEST_F(RealPluginsTest, TheReferencePluginsAndOursTakeTurns) {
+  constexpr char kReference[] = "/usr/lib/cni";
+  if (access("/usr/lib/cni/bridge", X_OK) != 0) GTEST_SKIP() << "no reference plugins in " << kReference;
+  std::ofstream("/mnt/net.d/05-full.conflist") << R"({"cniVersion":"1.0.0","name":"pods","plugins":[{
+    "type":"bridge","bridge":"wnet0","isGateway":true,"ipam":{"type":"host-local","dataDir":"/mnt/ipam",
+    "ranges":[[{"subnet":"10.77.0.0/24"}]]}}, {"type":"bandwidth","capabilities":{"bandwidth":true}},
+    {"type":"firewall","backend":"iptables"}, {"type":"tuning","sysctl":{"net.core.somaxconn":"77"}}]})";
+  pod_.annotations["kubernetes.io/egress-bandwidth"] = "10M";
+  const std::string dirs[] = {kReference, WHERRY_CNI_DIR};
+  for (const auto& adds : dirs) {
+    for (const auto& removes : dirs) {
+      auto first = Network::Create({"/mnt/net.d", "/mnt/cache", {adds}, 60});
+      auto second = Network::Create({"/mnt/net.d", "/mnt/cache", {removes}, 60});
+      EXPECT_TRUE((*first)->Ready().ready) << (*first)->Ready().message;
+      auto added = (*first)->Add(pod_);
+      ASSERT_TRUE(added.ok()) << added.status();
+      EXPECT_THAT(Leases(), ElementsAre(added->ips.at(0)));
+      // The reference's bandwidth wants its own rounding of a burst, which it counts in time, from others too.
+      if (adds == removes || removes == WHERRY_CNI_DIR) {
+        absl::Status checked = (*second)->Check(pod_.pod_id);
+        EXPECT_TRUE(checked.ok()) << adds << " then " << removes << ": " << checked;
+      }
+      absl::Status removed = (*second)->Remove(pod_);
+      EXPECT_TRUE(removed.ok()) << removed;
+      EXPECT_THAT(Leases(), IsEmpty());
+      EXPECT_EQ(Interfaces("bwp"), 0U) << adds << " then " << removes;
+      // Our DEL leaves the interface to the end of the namespace, as a pod's always comes then.
+      ASSERT_EQ(umount2(pod_.netns_path.c_str(), MNT_DETACH), 0);
+      while (Interfaces("veth") != 0) usleep(1000);  // the time limit of the program is the test's
+      MakeNamespace();
+    }
+  }
+}
+
 TEST_F(RealPluginsTest, AFailedSecondPluginReleasesWhatTheFirstGave) {
   std::ofstream("/mnt/net.d/05-two.conflist") << R"({"cniVersion":"1.0.0","name":"pods","plugins":[{
     "type":"bridge","bridge":"wnet0","ipam":{"type":"host-local","dataDir":"/mnt/ipam",

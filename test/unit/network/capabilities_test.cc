@@ -70,6 +70,27 @@ TEST(CapabilitiesTest, DnsAndCgroupPath) {
   EXPECT_EQ(Get(all, "cgroupPath"), "/kubepods/pod1");
 }
 
+TEST(CapabilitiesTest, AddressesOfThePodAndOfTheNode) {
+  PodNetwork pod;
+  pod.name = "web";
+  pod.pod_cidrs = {"10.1.0.0/24", "fd00:1::/64"};
+  pod.annotations = {{"wherry.run/ips", "10.1.0.9, fd00:1::9/64"}, {"wherry.run/mac", "02:00:00:00:00:07"}};
+  EXPECT_EQ(CapabilitiesOf(pod, Declaring({}))->size(), 0U) << "only where the administrator's plugin takes them";
+  auto all = CapabilitiesOf(pod, Declaring({"ips", "mac", "aliases", "ipRanges"}));
+  EXPECT_EQ(Get(all, "ips"), json({"10.1.0.9", "fd00:1::9/64"}));
+  EXPECT_EQ(Get(all, "mac"), "02:00:00:00:00:07");
+  EXPECT_EQ(Get(all, "aliases"), json({"web"}));
+  EXPECT_EQ(Get(all, "ipRanges"), json::parse(R"([[{"subnet":"10.1.0.0/24"}],[{"subnet":"fd00:1::/64"}]])"));
+  for (const char* bad : {"", "10.1.0", "10.1.0.9,,", "10.1.0.9/33"}) {
+    pod.annotations["wherry.run/ips"] = bad;
+    EXPECT_TRUE(absl::IsInvalidArgument(CapabilitiesOf(pod, Declaring({"ips"})).status())) << bad;
+  }
+  for (const char* bad : {"", "02:00:00:00:00", "02-00-00-00-00-07", "0g:00:00:00:00:07"}) {
+    pod.annotations["wherry.run/mac"] = bad;
+    EXPECT_TRUE(absl::IsInvalidArgument(CapabilitiesOf(pod, Declaring({"mac"})).status())) << bad;
+  }
+}
+
 TEST(QuantityTest, KubernetesForms) {
   const std::pair<const char*, uint64_t> good[] = {{"0", 0},          {"1500", 1500}, {"10k", 10000},
                                                    {"1.5M", 1500000}, {"2Ki", 2048},  {"1e6", 1000000},

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 constexpr char kWell[] = R"(
 type=$(basename "$0")
 echo "$type $CNI_COMMAND" >> $here/calls
-env | grep -E '^CNI_(NETNS|ARGS)=' > $here/env.$type.$CNI_COMMAND
+env | grep -E '^CNI_(NETNS|ARGS|IFNAME)=' > $here/env.$type.$CNI_COMMAND
 cat > $here/input.$type.$CNI_COMMAND
 [ $CNI_COMMAND = ADD ] || exit 0
 cat <<END
@@ -46,8 +46,9 @@ class NetworkTest : public Scratch {
     pod_.port_mappings = {{"tcp", 80, 8080, ""}};
     Open(60);
   }
-  void Open(int timeout_seconds) {
-    auto opened = Network::Create({dir_ + "/net.d", dir_ + "/cache", {dir_ + "/bin"}, timeout_seconds, 0});
+  void Open(int timeout_seconds, int max_networks = 1) {
+    auto opened = Network::Create(
+        {dir_ + "/net.d", dir_ + "/cache", {dir_ + "/bin"}, timeout_seconds, 0, max_networks, dir_ + "/pod-cidr"});
     ASSERT_TRUE(opened.ok());
     network_ = std::move(*opened);
   }
@@ -71,6 +72,73 @@ TEST_F(NetworkTest, AddWalksTheChainAndRemoveWalksItBack) {
   EXPECT_EQ(Entries("cache/results"), 0U);
   ASSERT_TRUE(network_->Remove(pod_).ok());
   EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nsecond DEL\nfirst DEL\n") << "nothing is left to do";
+}
+
+TEST_F(NetworkTest, CheckWalksTheChainWithWhatAddGave) {
+  EXPECT_TRUE(network_->Check(kId).ok()) << "no trace of it";
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  ASSERT_TRUE(network_->Check(kId).ok());
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nfirst CHECK\nsecond CHECK\n");
+  EXPECT_EQ(Input("first.CHECK")["prevResult"]["by"], "second");
+  EXPECT_EQ(Input("second.CHECK")["runtimeConfig"]["portMappings"][0]["hostPort"], 8080);
+  Plugin("second", R"(echo '{"cniVersion":"1.0.0","code":999,"msg":"eth0 is gone"}'; echo why >&2; exit 1)");
+  EXPECT_THAT(std::string(network_->Check(kId).message()), AllOf(HasSubstr("eth0 is gone"), HasSubstr("why")));
+}
+
+TEST_F(NetworkTest, DisableCheckAndOldVersionsAreNotChecked) {
+  Write("net.d/10-pods.conflist",
+        R"({"cniVersion":"1.0.0","name":"pods","disableCheck":true,"plugins":[{"type":"first"}]})");
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  ASSERT_TRUE(network_->Check(kId).ok());
+  ASSERT_TRUE(network_->Remove(pod_).ok());
+  Configure(R"({"type":"first"})", "0.3.1");
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  ASSERT_TRUE(network_->Check(kId).ok());
+  EXPECT_EQ(Read("calls"), "first ADD\nfirst DEL\nfirst ADD\n");
+}
+
+TEST_F(NetworkTest, SeveralNetworksGetInterfacesOfTheirOwn) {
+  Write("net.d/20-more.conflist", R"({"cniVersion":"1.0.0","name":"more","plugins":[{"type":"third"}]})");
+  Write("net.d/30-unused.conflist", R"({"cniVersion":"1.0.0","name":"unused","plugins":[{"type":"fourth"}]})");
+  Plugin("third", kWell);
+  Open(60, 2);
+  auto added = network_->Add(pod_);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_THAT(added->ips, ElementsAre("fd00::2", "10.0.0.2")) << "those of eth0";
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nthird ADD\n");
+  EXPECT_THAT(Read("env.third.ADD"), HasSubstr("CNI_IFNAME=eth1\n"));
+  EXPECT_TRUE(Exists("cache/results/more-" + std::string(kId) + "-eth1"));
+  ASSERT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nthird ADD\nthird DEL\nsecond DEL\nfirst DEL\n");
+  EXPECT_EQ(Entries("cache/results"), 0U);
+}
+
+TEST_F(NetworkTest, AFailureInOneNetworkTakesThePodOutOfAll) {
+  Write("net.d/20-more.conflist", R"({"cniVersion":"1.0.0","name":"more","plugins":[{"type":"third"}]})");
+  Plugin("third", "echo \"third $CNI_COMMAND\" >> $here/calls; [ $CNI_COMMAND != ADD ]");
+  Open(60, 2);
+  EXPECT_FALSE(network_->Add(pod_).ok());
+  EXPECT_EQ(Read("calls"), "first ADD\nsecond ADD\nthird ADD\nthird DEL\nsecond DEL\nfirst DEL\n");
+  EXPECT_EQ(Entries("cache/results"), 0U);
+}
+
+// The kubelet tells the node's CIDR once; the next daemon must know it.
+TEST_F(NetworkTest, PodCidrsReachPluginsThatTakeRangesAlsoAfterARestart) {
+  Configure(R"({"type":"first","capabilities":{"ipRanges":true}})");
+  EXPECT_TRUE(absl::IsInvalidArgument(network_->SetPodCidrs("10.1.0.0")));
+  ASSERT_TRUE(network_->SetPodCidrs("10.1.0.0/24,fd00:1::/64").ok());
+  Open(60);
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  EXPECT_EQ(Input("first.ADD")["runtimeConfig"]["ipRanges"],
+            json::parse(R"([[{"subnet":"10.1.0.0/24"}],[{"subnet":"fd00:1::/64"}]])"));
+}
+
+// No plugin waits for another's STATUS: each waits here until both have been asked.
+TEST_F(NetworkTest, StatusIsAskedOfAllAtOnce) {
+  for (const char* name : {"first", "second"})
+    Plugin(name, "echo x >> $here/asked; while [ $(wc -l < $here/asked) -lt 2 ]; do sleep 0.01; done");
+  Configure(R"({"type":"first"},{"type":"second"})", "1.1.0");
+  while (!network_->Ready().ready) std::this_thread::yield();  // the time limit of the program is the test's
 }
 
 TEST_F(NetworkTest, AddressesOfEth0InThePluginsOrder) {
@@ -206,7 +274,7 @@ TEST_F(NetworkTest, PluginsOf110SayWhetherTheyAreReady) {
   EXPECT_EQ(Read("calls"), "") << "before 1.1.0 there is no STATUS";
   Configure(R"({"type":"first"},{"type":"second"})", "1.1.0");
   while (!network_->Ready().ready) std::this_thread::yield();
-  EXPECT_THAT(Read("calls"), testing::StartsWith("first STATUS\nsecond STATUS\n"));
+  EXPECT_THAT(Read("calls"), AllOf(HasSubstr("first STATUS\n"), HasSubstr("second STATUS\n")));
   Plugin("second", R"(echo '{"cniVersion":"1.1.0","code":50,"msg":"no address is free"}'; exit 1)");
   Readiness readiness;
   do readiness = network_->Ready();
@@ -234,7 +302,7 @@ TEST_F(NetworkTest, CollectTellsWhatIsAttached) {
   Write("cache/results/pods-2-c-eth0",
         R"({"kind":"cniCacheV1","networkName":"pods-2","containerId":"c","ifName":"eth0"})");
   ASSERT_TRUE(network_->Collect().ok());
-  EXPECT_THAT(Read("calls"), HasSubstr("first GC\nsecond GC\n"));
+  EXPECT_THAT(Read("calls"), AllOf(HasSubstr("first GC\n"), HasSubstr("second GC\n")));
   const json valid = Input("second.GC")["cni.dev/valid-attachments"];
   EXPECT_THAT(valid, testing::UnorderedElementsAre(json({{"containerID", kId}, {"ifname", "eth0"}}),
                                                    json({{"containerID", "other"}, {"ifname", "net1"}})));

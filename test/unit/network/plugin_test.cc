@@ -21,7 +21,7 @@ class PluginTest : public Scratch {
  protected:
   absl::StatusOr<std::string> Run(const std::string& type, milliseconds time = std::chrono::minutes(1),
                                   const std::string& command = "ADD") {
-    return plugins_.Run(type, {command, kId, "/ns", "A=1", "input"}, Clock::now() + time);
+    return plugins_.Run(type, {command, kId, "/ns", "eth0", "A=1", "input"}, Clock::now() + time);
   }
   // A pid that a script wrote down; waits until it has.
   pid_t PidIn(const std::string& name) const {

@@ -1,0 +1,128 @@
+#include <dirent.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "runtime/sys/child.h"
+#include "test/host_unique.h"
+#include "test/integration/cni/node.h"
+
+// Another runtime on our plugins: Debian's containerd with runc, by `ctr run --cni`, which runs the plugins of /opt/cni/bin by the
+// configuration in /etc/cni/net.d through libcni. Both directories, and containerd's own, are in the test's mount namespace.
+namespace wherry::cni_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ContainerdTest : public Node {
+ protected:
+  void SetUp() override {
+    if (access((Peer("bin/containerd")).c_str(), X_OK) != 0)
+      GTEST_SKIP() << "no containerd in " << WHERRY_PEER_DIR << " (hack/peer.sh fetches it)";
+    Node::SetUp();
+    for (const char* dir : {"rootfs/bin", "etc/cni/net.d", "opt/cni"}) fs::create_directories(root_ / dir);
+    fs::copy_file("/bin/busybox", root_ / "rootfs/bin/busybox");
+    fs::create_symlink(WHERRY_CNI_DIR, root_ / "opt/cni/bin");
+    std::ofstream(root_ / "containerd.toml")
+        << "version = 2\nroot = \"" << (root_ / "root").string() << "\"\nstate = \"" << (root_ / "state").string()
+        << "\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"" << Socket() << "\"\n";
+    for (const char* dir : {"etc", "opt"})
+      ASSERT_EQ(mount((root_ / dir).c_str(), (fs::path("/") / dir).c_str(), nullptr, MS_BIND, nullptr), 0);
+    StartDaemon();
+  }
+  void TearDown() override {
+    if (daemon_ > 0) {
+      kill(daemon_, SIGTERM);
+      waitpid(daemon_, nullptr, 0);
+    }
+    umount2("/etc", MNT_DETACH);
+    umount2("/opt", MNT_DETACH);
+    // runc leaves the parent of a container's cgroup, in each hierarchy.
+    std::error_code none;
+    for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", none))
+      fs::remove(hierarchy.path() / cgroup_, none);
+    fs::remove(fs::path("/sys/fs/cgroup") / cgroup_, none);
+    if (!root_.empty()) Node::TearDown();
+  }
+  static std::string Peer(const std::string& path) { return std::string(WHERRY_PEER_DIR) + "/usr/" + path; }
+  std::string Socket() const { return root_ / "containerd.sock"; }
+
+  void StartDaemon() {
+    std::string program = Peer("bin/containerd"), config = root_ / "containerd.toml";
+    std::string path = "PATH=" + Peer("bin") + ":" + Peer("sbin") + ":/usr/sbin:/usr/bin:/sbin:/bin";
+    char option[] = "-c";
+    char* arguments[] = {program.data(), option, config.data(), nullptr};
+    char* environment[] = {path.data(), nullptr};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    for (int fd : {1, 2})
+      posix_spawn_file_actions_addopen(&actions, fd, (root_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ASSERT_EQ(posix_spawn(&daemon_, program.c_str(), &actions, nullptr, arguments, environment), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    // The client waits for the socket only if it is there.
+    for (int i = 0; i < 600 && access(Socket().c_str(), F_OK) != 0; ++i) usleep(100000);
+  }
+  // Runs a container of busybox to its end: its output.
+  std::string RunContainer(const std::string& id, const std::string& script) {
+    sys::Children children;
+    auto ended = children.Run({Peer("bin/ctr"),
+                               {"-a", Socket(), "run", "--rm", "--cni", "--cgroup", "/" + cgroup_ + "/" + id,
+                                "--rootfs", (root_ / "rootfs").string(), id, "/bin/busybox", "sh", "-c", script},
+                               {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+                               ""},
+                              sys::Children::Clock::now() + std::chrono::seconds(90));
+    if (!ended.ok()) return ended.status().ToString();
+    return ended->output + ended->errors;
+  }
+  std::string Log() const {
+    std::stringstream out;
+    out << std::ifstream(root_ / "log").rdbuf();
+    return out.str();
+  }
+
+  const std::string cgroup_ = "wherry-cni-test-" + HostUnique(getpid());
+  pid_t daemon_ = -1;
+};
+
+TEST_F(ContainerdTest, ItsContainersAreOnOurBridgeAndLeaveNothing) {
+  nlohmann::json bridge = BridgeConf({{"ipMasq", true}});
+  bridge.erase("cniVersion"), bridge.erase("name");
+  const nlohmann::json list = {{"cniVersion", "1.0.0"},
+                               {"name", "pods"},
+                               {"plugins",
+                                {bridge,
+                                 {{"type", "portmap"}, {"capabilities", {{"portMappings", true}}}},
+                                 {{"type", "firewall"}},
+                                 {{"type", "tuning"}, {"mtu", 1400}}}}};
+  std::ofstream(root_ / "etc/cni/net.d/10-pods.conflist") << list.dump();
+  const Server node(8000, "from the node");
+  for (const char* id : {"first", "second"}) {
+    const std::string output = RunContainer(
+        id, "/bin/busybox ip addr show eth0; /bin/busybox nc 10.88.0.1 8000; /bin/busybox nc fd00:88::1 8000");
+    EXPECT_NE(output.find(id == std::string("first") ? "inet 10.88.0.2/24" : "inet 10.88.0.3/24"), std::string::npos)
+        << output << Log();
+    EXPECT_NE(output.find("inet6 fd00:88::"), std::string::npos) << output;
+    EXPECT_NE(output.find("mtu 1400"), std::string::npos) << output;
+    EXPECT_NE(output.find("from the nodefrom the node"), std::string::npos) << output;
+    EXPECT_TRUE(Leases().empty());
+    EXPECT_TRUE(Links("veth").empty());
+  }
+}
+
+// What a plugin of ours says is what the user of the other runtime reads.
+TEST_F(ContainerdTest, OurErrorsReachItsUser) {
+  std::ofstream(root_ / "etc/cni/net.d/10-pods.conflist") << R"({"cniVersion": "1.0.0", "name": "pods", "plugins": [
+      {"type": "bridge", "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.88.0.0/31"}]]}}]})";
+  EXPECT_NE(RunContainer("first", "true").find("too small"), std::string::npos) << Log();
+  EXPECT_TRUE(Links("veth").empty());
+}
+
+}  // namespace
+}  // namespace wherry::cni_test
