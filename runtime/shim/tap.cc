@@ -5,6 +5,7 @@
 #include "runtime/shim/tap.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -73,10 +74,19 @@ void Tap::Finish() {
   if (lost_ == 0 || TellLoss()) taps_.Remove(this);
 }
 
+bool Tap::IsAbandoned() const {
+  pollfd polled{writer_.get(), 0, 0};
+  return ::poll(&polled, 1, 0) > 0 && (polled.revents & POLLERR) != 0;
+}
+
+void Tap::Leave() {
+  if (source_ != nullptr) source_->RemoveTap(this);
+  taps_.Remove(this);
+}
+
 void Tap::OnReady(uint32_t events) {
   if (events != 0) {
-    if (source_ != nullptr) source_->RemoveTap(this);
-    taps_.Remove(this);
+    Leave();
   } else if (!TellLoss()) {
     poller_.SetTimer(this, kLookMs);
   } else if (source_ == nullptr) {
@@ -85,12 +95,20 @@ void Tap::OnReady(uint32_t events) {
 }
 
 absl::StatusOr<sys::UniqueFd> Taps::Open(LogStream& source) {
+  if (taps_.size() >= kMaxTaps) RemoveAbandoned();
   if (taps_.size() >= kMaxTaps) return absl::ResourceExhaustedError("too many clients are attached to the pod");
   auto tap = std::make_unique<Tap>(poller_, *this, &source);
   ASSIGN_OR_RETURN(sys::UniqueFd reader, tap->Open());
   taps_.push_back(std::move(tap));
   source.AddTap(taps_.back().get());
   return reader;
+}
+
+// A client's end may come to the poller after the request of the next: nobody is refused for that.
+void Taps::RemoveAbandoned() {
+  for (size_t i = taps_.size(); i-- > 0;) {
+    if (taps_[i]->IsAbandoned()) taps_[i]->Leave();
+  }
 }
 
 void Taps::Remove(const Tap* tap) {

@@ -29,6 +29,10 @@ class Tap final : private Poller::Handler {
   void Copy(const char* data, size_t size);
   // The stream is over. Deletes the tap, now or when the client has been told what it lost.
   void Finish();
+  // The client has closed its end.
+  bool IsAbandoned() const;
+  // Leaves the stream. Deletes the tap.
+  void Leave();
 
  private:
   void OnReady(uint32_t events) override;  // the client is gone, or the timer
@@ -53,6 +57,7 @@ class Taps {
  private:
   friend class Tap;
   void Remove(const Tap* tap);  // deletes it
+  void RemoveAbandoned();
 
   Poller& poller_;
   std::vector<std::unique_ptr<Tap>> taps_;
