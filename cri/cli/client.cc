@@ -36,6 +36,14 @@ std::string WhyUnavailable(const std::string& socket, const std::string& text) {
   return absl::StrCat("nobody answers at ", socket, ": ", text);
 }
 
+absl::Status FromGrpc(const grpc::Status& status, const std::string& socket) {
+  if (status.ok()) return absl::OkStatus();
+  const auto code = static_cast<absl::StatusCode>(status.error_code());  // the numbers are the same by design
+  if (code == absl::StatusCode::kUnavailable)
+    return absl::UnavailableError(WhyUnavailable(socket, status.error_message()));
+  return absl::Status(code, status.error_message());
+}
+
 }  // namespace
 
 struct Client::Stubs {
@@ -68,12 +76,16 @@ template <typename Stub, typename Method, typename Request, typename Response>
 absl::Status Client::Do(Stub& stub, Method method, const Request& request, Response& response, absl::Duration timeout) {
   grpc::ClientContext context;
   if (timeout < absl::InfiniteDuration()) context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-  const grpc::Status status = (stub.*method)(&context, request, &response);
-  if (status.ok()) return absl::OkStatus();
-  const auto code = static_cast<absl::StatusCode>(status.error_code());  // the numbers are the same by design
-  if (code == absl::StatusCode::kUnavailable)
-    return absl::UnavailableError(WhyUnavailable(endpoint_, status.error_message()));
-  return absl::Status(code, status.error_message());
+  return FromGrpc((stub.*method)(&context, request, &response), endpoint_);
+}
+
+absl::Status Client::Stream(const v1::PullImageRequest& request,
+                            const std::function<void(const v1::PullImageResponse&)>& take) {
+  grpc::ClientContext context;
+  auto reader = stubs_->wherry->PullImage(&context, request);
+  v1::PullImageResponse message;
+  while (reader->Read(&message)) take(message);
+  return FromGrpc(reader->Finish(), endpoint_);
 }
 
 // One RPC of a service: the overload of Call for its request.
@@ -101,6 +113,8 @@ WHERRY_RPC(image, cri::ImageService, cri, ImageStatus)
 WHERRY_RPC(image, cri::ImageService, cri, PullImage)
 WHERRY_RPC(image, cri::ImageService, cri, RemoveImage)
 WHERRY_RPC(wherry, v1::Wherry, v1, ImportImage)
+WHERRY_RPC(wherry, v1::Wherry, v1, TagImage)
+WHERRY_RPC(wherry, v1::Wherry, v1, UntagImage)
 
 #undef WHERRY_RPC
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -48,6 +49,12 @@ class VersionResponse;
 namespace wherry::v1 {
 class ImportImageRequest;
 class ImportImageResponse;
+class PullImageRequest;
+class PullImageResponse;
+class TagImageRequest;
+class TagImageResponse;
+class UntagImageRequest;
+class UntagImageResponse;
 }  // namespace wherry::v1
 
 namespace wherry::cli {
@@ -90,6 +97,10 @@ class Client {
   absl::Status Call(const cri::PullImageRequest&, cri::PullImageResponse&, absl::Duration timeout);
   absl::Status Call(const cri::RemoveImageRequest&, cri::RemoveImageResponse&, absl::Duration timeout);
   absl::Status Call(const v1::ImportImageRequest&, v1::ImportImageResponse&, absl::Duration timeout);
+  absl::Status Call(const v1::TagImageRequest&, v1::TagImageResponse&, absl::Duration timeout);
+  absl::Status Call(const v1::UntagImageRequest&, v1::UntagImageResponse&, absl::Duration timeout);
+  // Each message of the answer as it comes; without a deadline.
+  absl::Status Stream(const v1::PullImageRequest&, const std::function<void(const v1::PullImageResponse&)>& take);
 
  private:
   struct Stubs;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,15 @@ struct RunOptions {
 absl::StatusOr<sys::UniqueFd> TakeStopSignals();
 // `signals` as FollowUntilExit takes it.
 absl::StatusOr<int> Run(Client& client, const RunOptions& options, int signals);
+// Each is an archive, "-" for one on standard input, or the directory of an OCI image layout.
 absl::StatusOr<int> ImportImages(Client& client, const std::vector<std::string>& files, const std::string& reference);
 // `user` "" pulls anonymously; otherwise the password is a line of standard input.
+// One of these, with whatever else the request says.
+absl::StatusOr<v1::ImportImageResponse> ImportFile(Client& client, const std::string& file,
+                                                   v1::ImportImageRequest request);
+// Shows on `progress` how far the layers are: bars when it is a terminal, else a line when a layer has come.
+absl::StatusOr<std::string> PullImage(Client& client, const v1::PullImageRequest& request, std::FILE* progress);
+absl::StatusOr<int> TagImage(Client& client, const std::string& image, const std::vector<std::string>& tags);
 absl::StatusOr<int> PullImages(Client& client, const std::vector<std::string>& images, const std::string& user);
 // Which hosts a pull would ask, in order, and with what; without any network traffic. `config` as for Doctor.
 absl::StatusOr<int> ExplainImage(const std::string& image, const std::string& config, Output output);

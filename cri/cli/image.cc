@@ -1,9 +1,5 @@
-// wherry image import, pull, ls, rm.
+// wherry image import, tag, ls, rm.
 
-#include <stdlib.h>
-
-#include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -11,20 +7,25 @@
 #include "absl/strings/str_join.h"
 #include "api/cri/v1/api.pb.h"
 #include "api/wherry/v1/wherry.pb.h"
+#include "cri/cli/archive_path.h"
 #include "cri/cli/commands.h"
 #include "cri/cli/format.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::cli {
 
+absl::StatusOr<v1::ImportImageResponse> ImportFile(Client& client, const std::string& file,
+                                                   v1::ImportImageRequest request) {
+  ASSIGN_OR_RETURN(const ArchivePath archive, ArchivePath::Make(file));
+  request.set_path(archive.path());
+  return client.Get<v1::ImportImageResponse>(request, absl::InfiniteDuration());
+}
+
 absl::StatusOr<int> ImportImages(Client& client, const std::vector<std::string>& files, const std::string& reference) {
   for (const std::string& file : files) {
-    std::error_code error;
     v1::ImportImageRequest request;
-    request.set_path(std::filesystem::absolute(file, error).string());
-    if (error) return absl::InvalidArgumentError(absl::StrCat(file, ": ", error.message()));
     if (!reference.empty()) request.add_references(reference);
-    ASSIGN_OR_RETURN(auto response, client.Get<v1::ImportImageResponse>(request, absl::InfiniteDuration()));
+    ASSIGN_OR_RETURN(auto response, ImportFile(client, file, request));
     for (const auto& image : response.images())
       std::cout << ShortId(image.id()) << "  " << absl::StrJoin(image.references(), " ") << "  " << Bytes(image.size())
                 << "\n";
@@ -32,19 +33,14 @@ absl::StatusOr<int> ImportImages(Client& client, const std::vector<std::string>&
   return 0;
 }
 
-absl::StatusOr<int> PullImages(Client& client, const std::vector<std::string>& images, const std::string& user) {
-  cri::AuthConfig auth;
-  if (!user.empty()) {
-    auth.set_username(user);
-    if (!std::getline(std::cin, *auth.mutable_password()))
-      return absl::InvalidArgumentError("--user: no password on standard input");
-  }
-  for (const std::string& name : images) {
-    cri::PullImageRequest request;
-    request.mutable_image()->set_image(name);
-    *request.mutable_auth() = auth;
-    ASSIGN_OR_RETURN(auto response, client.Get<cri::PullImageResponse>(request, absl::InfiniteDuration()));
-    std::cout << ShortId(response.image_ref()) << "  " << name << "\n";
+absl::StatusOr<int> TagImage(Client& client, const std::string& image, const std::vector<std::string>& tags) {
+  for (const std::string& tag : tags) {
+    v1::TagImageRequest request;
+    request.set_image(image);
+    request.set_tag(tag);
+    request.set_force(true);
+    ASSIGN_OR_RETURN(auto response, client.Get<v1::TagImageResponse>(request));
+    std::cout << response.tag() << "\n";
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "cri/cli/commands.h"
+#include "cri/cli/ctr.h"
 #include "cri/cli/format.h"
 
 namespace wherry::cli {
@@ -38,12 +39,12 @@ std::shared_ptr<std::string> AddOutput(CLI::App* app) {
 Output ToOutput(const std::string& format) { return format == "json" ? Output::kJson : Output::kTable; }
 
 void AddImage(CLI::App& app, Invocation& out) {
-  auto* image = app.add_subcommand("image", "Images: pull, explain, import, list, remove")->require_subcommand(1);
+  auto* image = app.add_subcommand("image", "Images: pull, explain, import, tag, list, remove")->require_subcommand(1);
 
   auto* load = image->add_subcommand("import", "Add the images of OCI or docker-save archives (tar, plain or gzip'ed)");
   auto files = std::make_shared<std::vector<std::string>>();
   auto reference = std::make_shared<std::string>();
-  load->add_option("FILE", *files, "Archives on this host")->required()->check(CLI::ExistingFile);
+  load->add_option("FILE", *files, "Archives; - for standard input; a directory for an OCI image layout")->required();
   load->add_option("--name", *reference, "Name to give instead of the archive's own (archives with one image)");
   load->callback([=, &out] { out.verb = [=](Client& client) { return ImportImages(client, *files, *reference); }; });
 
@@ -62,6 +63,13 @@ void AddImage(CLI::App& app, Invocation& out) {
   explain->add_option("--config", *config, "wherryd's configuration")->capture_default_str();
   explain->callback(
       [=, &out] { out.verb = [=](Client&) { return ExplainImage(*name, *config, ToOutput(*explain_format)); }; });
+
+  auto* tag = image->add_subcommand("tag", "Give an image more names");
+  auto tagged = std::make_shared<std::string>();
+  auto tags = std::make_shared<std::vector<std::string>>();
+  tag->add_option("IMAGE", *tagged, "Name or id")->required();
+  tag->add_option("NAME", *tags, "The new names; an image that has one now loses it")->required();
+  tag->callback([=, &out] { out.verb = [=](Client& client) { return TagImage(client, *tagged, *tags); }; });
 
   auto* ls = image->add_subcommand("ls", "List images");
   auto format = AddOutput(ls);
@@ -235,4 +243,9 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace wherry::cli
 
-int main(int argc, char** argv) { return wherry::cli::Main(argc, argv); }
+// Installed a second time under the name "ctr", it is that (see ctr.cc).
+int main(int argc, char** argv) {
+  const std::string name = argv[0] == nullptr ? "" : argv[0];
+  if (name.substr(name.rfind('/') + 1) == "ctr") return wherry::cli::CtrMain(argc, argv);
+  return wherry::cli::Main(argc, argv);
+}

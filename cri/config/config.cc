@@ -158,12 +158,19 @@ absl::Status ReadStreaming(Section streaming, Config* config) {
   return streaming.Finish();
 }
 
+absl::Status ReadRegistry(Section registry, Config* config) {
+  RETURN_IF_ERROR(registry.Path("config_path", &config->registry.config_path));
+  RETURN_IF_ERROR(registry.Integer("max_parallel_pulls", 1, 1000, &config->registry.max_parallel_pulls));
+  RETURN_IF_ERROR(registry.Integer("max_parallel_layers", 1, 64, &config->registry.max_parallel_layers));
+  RETURN_IF_ERROR(registry.Integer("progress_timeout_seconds", 1, 86400, &config->registry.progress_timeout_seconds));
+  return registry.Finish();
+}
+
 absl::Status ReadSections(Section& top, Config* config) {
   ASSIGN_OR_RETURN(Section cni, top.Table("cni"));
   RETURN_IF_ERROR(ReadCni(std::move(cni), config));
   ASSIGN_OR_RETURN(Section registry, top.Table("registry"));
-  RETURN_IF_ERROR(registry.Path("config_path", &config->registry.config_path));
-  RETURN_IF_ERROR(registry.Finish());
+  RETURN_IF_ERROR(ReadRegistry(std::move(registry), config));
   ASSIGN_OR_RETURN(Section images, top.Table("images"));
   RETURN_IF_ERROR(images.Strings("pinned", &config->images.pinned));
   RETURN_IF_ERROR(images.Finish());

@@ -29,6 +29,9 @@ struct Config {
   } cni;
   struct {
     std::string config_path = "/etc/wherry/certs.d";
+    int max_parallel_pulls = 16;  // more wait for their turn
+    int max_parallel_layers = 4;  // of each pull
+    int progress_timeout_seconds = 300;
   } registry;
   struct {
     std::vector<std::string> pinned{};  // references and patterns of images that the kubelet shall not collect

@@ -39,7 +39,8 @@ std::shared_ptr<const Image> Catalog::Build(const pb::ImageRecord& record) const
   image->config = FromProto(record.config());
   image->diff_ids = image->config.diff_ids;
   const auto matches = [this](const std::string& name) { return pinned_.Match(name); };
-  image->pinned = matches(record.id()) || std::any_of(record.tags().begin(), record.tags().end(), matches) ||
+  image->pinned = record.pinned() || matches(record.id()) ||
+                  std::any_of(record.tags().begin(), record.tags().end(), matches) ||
                   std::any_of(record.digests().begin(), record.digests().end(), matches);
   image->size = std::max<uint64_t>(1, record.config_bytes());
   for (const std::string& diff_id : std::set<std::string>(image->diff_ids.begin(), image->diff_ids.end()))

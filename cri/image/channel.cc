@@ -1,10 +1,13 @@
 #include "cri/image/channel.h"
 
 #include <endian.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "absl/time/clock.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::image {
@@ -64,6 +67,20 @@ absl::StatusOr<pb::PullMessage> Receive(int socket) {
   pb::PullMessage message;
   if (!message.ParseFromString(body)) return absl::InvalidArgumentError("malformed message");
   return message;
+}
+
+absl::StatusOr<pb::PullMessage> Receive(int socket, absl::Duration patience) {
+  const absl::Time deadline = absl::Now() + patience;
+  struct pollfd p = {socket, POLLIN, 0};
+  int rc = 0;
+  do {
+    const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+    const bool endless = left == absl::InfiniteDuration();
+    rc = ::poll(&p, 1, endless ? -1 : static_cast<int>(absl::ToInt64Milliseconds(left) + 1));
+  } while (rc < 0 && errno == EINTR);
+  if (rc < 0) return sys::Errno("poll");
+  if (rc == 0) return absl::DeadlineExceededError("the other side is silent");
+  return Receive(socket);
 }
 
 pb::PullMessage FailureMessage(const absl::Status& status) {

@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
 Database::~Database() { sqlite3_close(db_); }
 
 absl::Status Database::Prepare() {
-  RETURN_IF_ERROR(Exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA locking_mode = EXCLUSIVE;"));
+  RETURN_IF_ERROR(Exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE;"));
   ASSIGN_OR_RETURN(Statement version, Compile(db_, "PRAGMA user_version"));
   if (sqlite3_step(version.get()) != SQLITE_ROW) return Failed(db_, "read of the schema version");
   const int schema = sqlite3_column_int(version.get(), 0);

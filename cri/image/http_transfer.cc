@@ -11,7 +11,6 @@
 namespace wherry::image {
 namespace {
 
-constexpr size_t kMaxBuffered = 4 << 20;
 constexpr size_t kMaxHeaderBytes = 64 << 10;
 constexpr long kReceiveBuffer = 512 << 10;
 
@@ -117,7 +116,7 @@ size_t HttpExchange::TakeHeader(absl::string_view line) {
 
 size_t HttpExchange::TakeBody(absl::string_view data) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (buffer_.size() >= kMaxBuffered) {
+  if (buffer_.size() >= request_.max_buffered) {
     wants_resume_ = paused_ = true;
     return CURL_WRITEFUNC_PAUSE;
   }

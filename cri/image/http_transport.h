@@ -11,7 +11,7 @@
 
 // HTTP for the fetching half of wherry-pull: requests are made and waited for by any number of threads, each in straight lines; one
 // thread drives them all through a single curl multi handle, so that they share connections (and, with HTTP/2, one connection).
-// A transfer whose body nobody takes is paused after a few MiB: memory is bounded, and the server waits.
+// A transfer whose body nobody takes is paused after HttpRequest::max_buffered: memory is bounded, and the server waits.
 namespace wherry::image {
 
 struct TlsOptions {
@@ -27,6 +27,7 @@ struct HttpRequest {
   std::string body;
   std::shared_ptr<const TlsOptions> tls;  // null: as the system does
   absl::Duration dial_timeout = absl::Seconds(30);
+  size_t max_buffered = 4 << 20;  // bytes of the body that wait for their taker
 };
 
 struct HttpResponse {

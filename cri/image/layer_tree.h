@@ -19,6 +19,7 @@ class DiskBudget {
   explicit DiskBudget(uint64_t bytes) : left_(static_cast<int64_t>(bytes)) {}
   // False when `bytes` more would exceed it.
   bool Take(uint64_t bytes) { return left_.fetch_sub(static_cast<int64_t>(bytes)) >= static_cast<int64_t>(bytes); }
+  int64_t left() const { return left_; }
 
  private:
   std::atomic<int64_t> left_;

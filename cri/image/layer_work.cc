@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <set>
@@ -102,6 +104,46 @@ class Unpacker {
   pb::PullMessage done_;
 };
 
+// Tells wherryd ten times a second what has moved, and nothing when nothing has. The one sender while it lives.
+class Reporter {
+ public:
+  explicit Reporter(const LayerWork& work) : work_(work), begin_(work.budget.left()) {
+    if (work_.progress) thread_ = std::thread([this] { Loop(); });
+  }
+  ~Reporter() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_one();
+    if (thread_.joinable()) thread_.join();
+  }
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
+
+ private:
+  void Loop() {
+    constexpr std::chrono::milliseconds kEvery{100};
+    std::string last;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!stop_) {
+      pb::PullMessage message = work_.progress();
+      message.mutable_progress()->set_written(static_cast<uint64_t>(begin_ - work_.budget.left()));
+      // A wherryd that has gone is noticed elsewhere.
+      if (std::string now = message.SerializeAsString(); now != last && Send(work_.control, message).ok())
+        last = std::move(now);
+      wake_.wait_for(lock, kEvery);
+    }
+  }
+
+  const LayerWork& work_;
+  const int64_t begin_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
 }  // namespace
 
 absl::StatusOr<uint64_t> FreeBytes(int dir) {
@@ -121,7 +163,15 @@ absl::StatusOr<pb::PullMessage> UnpackImages(const LayerWork& work, const BlobOr
   done.mutable_done();
   if (layers.empty()) return done;
   Unpacker unpacker(work, origin, std::move(layers));
-  ASSIGN_OR_RETURN(done, unpacker.Run());
+  {
+    Reporter reporter(work);
+    ASSIGN_OR_RETURN(done, unpacker.Run());
+  }
+  if (work.progress) {
+    pb::PullMessage last = work.progress();
+    last.mutable_progress()->set_syncing(true);
+    RETURN_IF_ERROR(Send(work.control, last));
+  }
   if (::syncfs(work.staging) != 0) return sys::Errno("syncfs of the staging directory");
   return done;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -15,6 +16,7 @@ struct LayerWork {
   int staging;
   size_t threads;  // layers at a time
   DiskBudget& budget;
+  std::function<pb::PullMessage()> progress = {};  // null: wherryd is told none
 };
 
 // What may be written below `dir`: all that is free but a twentieth of the disk.

@@ -18,6 +18,13 @@ absl::Status PullFlights::Flight::SetControl(int control) {
   return cancelled_ && control >= 0 ? absl::CancelledError("the pull was cancelled") : absl::OkStatus();
 }
 
+void PullFlights::Flight::SetProgress(std::vector<LayerProgress> layers) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  progress_ = std::move(layers);
+  ++told_;
+  changed_.notify_all();
+}
+
 // wherry-pull ends when its socket does, and whoever reads our end of it sees that at once.
 void PullFlights::Flight::Cancel() {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -80,15 +87,22 @@ void PullFlights::Run(const std::string& key, const std::shared_ptr<Flight>& fli
   changed_.notify_all();
 }
 
-PullFlights::Result PullFlights::Join(const std::string& key, const std::function<bool()>& cancelled,
-                                      const Work& work) {
+PullFlights::Result PullFlights::Join(const std::string& key, const Passenger& passenger, const Work& work) {
   const std::shared_ptr<Flight> flight = Board(key, work);
   bool gone = false;
+  uint64_t seen = 0;
   {
     std::unique_lock<std::mutex> lock(flight->mutex_);
     while (!flight->done_) {
       flight->changed_.wait_for(lock, kAskEvery);
-      if (flight->done_ || !cancelled || !cancelled()) continue;
+      if (passenger.watch && flight->told_ != seen) {
+        seen = flight->told_;
+        const std::vector<LayerProgress> layers = flight->progress_;
+        lock.unlock();  // who is told may be slow
+        passenger.watch(layers);
+        lock.lock();
+      }
+      if (flight->done_ || !passenger.cancelled || !passenger.cancelled()) continue;
       gone = true;
       break;
     }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "cri/image/store.h"
@@ -25,6 +26,7 @@ class PullFlights {
    public:
     // The socket to wherry-pull: shut down when the pull is to end. -1 before it goes away. Cancelled when that is so already.
     absl::Status SetControl(int control);
+    void SetProgress(std::vector<LayerProgress> layers);
 
    private:
     friend class PullFlights;
@@ -35,6 +37,8 @@ class PullFlights {
     int waiting_ = 0;
     bool cancelled_ = false;
     bool done_ = false;
+    std::vector<LayerProgress> progress_;
+    uint64_t told_ = 0;  // counts changes of progress_
     Result result_ = absl::CancelledError("the pull was cancelled");
   };
   using Work = std::function<Result(Flight&)>;
@@ -44,8 +48,12 @@ class PullFlights {
   PullFlights(const PullFlights&) = delete;
   PullFlights& operator=(const PullFlights&) = delete;
 
-  // The result of the flight `key`, which `work` becomes if there is none. Cancelled as soon as `cancelled()` is true.
-  Result Join(const std::string& key, const std::function<bool()>& cancelled, const Work& work);
+  struct Passenger {
+    std::function<bool()> cancelled;  // null: stays to the end
+    ImageStore::Watch watch;          // null: sleeps
+  };
+  // The result of the flight `key`, which `work` becomes if there is none. Cancelled as soon as `passenger.cancelled()` is true.
+  Result Join(const std::string& key, const Passenger& passenger, const Work& work);
 
  private:
   std::shared_ptr<Flight> Board(const std::string& key, const Work& work);

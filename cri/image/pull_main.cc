@@ -31,8 +31,9 @@ void DieWith(int control) {
   }).detach();
 }
 
-// Splits off the half that has the network and the credentials; this one keeps the socket to it as kArchiveFd, and the reference.
-absl::StatusOr<std::string> StartFetcher() {
+// Splits off the half that has the network and the credentials; this one keeps the socket to it as kArchiveFd, and the rest of the
+// request.
+absl::StatusOr<wherry::image::pb::PullRequest> StartFetcher() {
   using namespace wherry;
   ASSIGN_OR_RETURN(image::pb::PullMessage message, image::Receive(image::kControlFd));
   if (!message.has_pull()) return absl::InternalError("wherryd did not begin with a request");
@@ -55,17 +56,18 @@ absl::StatusOr<std::string> StartFetcher() {
   ours.reset();
   theirs.reset();
   if (!copy.valid() || ::dup2(copy.get(), image::kArchiveFd) < 0) return sys::Errno("dup2");
-  return message.pull().reference();
+  message.mutable_pull()->clear_auth();
+  return message.pull();
 }
 
 absl::Status Pull() {
   using namespace wherry;
-  absl::StatusOr<std::string> reference = StartFetcher();
-  absl::Status status = reference.status();
+  absl::StatusOr<image::pb::PullRequest> request = StartFetcher();
+  absl::Status status = request.status();
   if (status.ok()) status = image::EnterSandbox(image::kStagingFd);
   if (!status.ok()) return image::Send(image::kControlFd, image::FailureMessage(sys::Annotate(status, "wherry-pull")));
   DieWith(image::kControlFd);
-  return image::RunPull(image::kControlFd, *reference, sys::UniqueFd(image::kArchiveFd),
+  return image::RunPull(image::kControlFd, *request, sys::UniqueFd(image::kArchiveFd),
                         sys::UniqueFd(image::kStagingFd));
 }
 

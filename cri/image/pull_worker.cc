@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "api/oci/manifest.h"
 #include "cri/image/fetch_client.h"
@@ -15,9 +14,6 @@
 
 namespace wherry::image {
 namespace {
-
-// A registry far away needs several requests under way; one that is near, no more threads than there are processors.
-constexpr size_t kParallelLayers = 4;
 
 absl::StatusOr<PlannedImage> Plan(const FetchClient& origin, const Reference& reference) {
   const std::string wanted = reference.digest.empty() ? reference.tag : reference.digest;
@@ -32,13 +28,16 @@ absl::StatusOr<PlannedImage> Plan(const FetchClient& origin, const Reference& re
   return image;
 }
 
-absl::Status Pull(int control, const Reference& reference, sys::UniqueFd fetcher, int staging) {
+absl::Status Pull(int control, const pb::PullRequest& request, sys::UniqueFd fetcher, int staging) {
+  ASSIGN_OR_RETURN(Reference reference, ParseReference(request.reference()));
   ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(staging));
   DiskBudget budget(free_bytes);
   FetchClient origin(std::move(fetcher));
   ASSIGN_OR_RETURN(PlannedImage image, Plan(origin, reference));
-  const size_t threads = std::max<size_t>(kParallelLayers, std::thread::hardware_concurrency());
-  ASSIGN_OR_RETURN(pb::PullMessage done, UnpackImages({control, staging, threads, budget}, origin, {image}));
+  const size_t threads = std::max<size_t>(1, request.parallel_layers());
+  ASSIGN_OR_RETURN(
+      pb::PullMessage done,
+      UnpackImages({control, staging, threads, budget, [&] { return origin.Progress(); }}, origin, {image}));
   return Send(control, done);
 }
 
@@ -51,11 +50,10 @@ absl::Status ForPeople(const absl::Status& status, const std::string& reference)
 
 }  // namespace
 
-absl::Status RunPull(int control, const std::string& reference, sys::UniqueFd fetcher, sys::UniqueFd staging) {
+absl::Status RunPull(int control, const pb::PullRequest& request, sys::UniqueFd fetcher, sys::UniqueFd staging) {
   ::umask(0);
-  absl::StatusOr<Reference> parsed = ParseReference(reference);
-  absl::Status status = parsed.ok() ? Pull(control, *parsed, std::move(fetcher), staging.get()) : parsed.status();
-  return status.ok() ? status : Send(control, FailureMessage(ForPeople(status, reference)));
+  absl::Status status = Pull(control, request, std::move(fetcher), staging.get());
+  return status.ok() ? status : Send(control, FailureMessage(ForPeople(status, request.reference())));
 }
 
 }  // namespace wherry::image

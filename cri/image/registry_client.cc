@@ -86,12 +86,18 @@ absl::StatusCode CodeFor(long status) {
   return absl::StatusCode::kFailedPrecondition;
 }
 
+// Seconds or a date (RFC 9110, 10.2.3).
 absl::Duration RetryAfter(const absl::Status& status) {
-  int64_t seconds = 0;
   const auto payload = status.GetPayload(kRetryAfter);
-  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &seconds) || seconds < 0)
-    return absl::ZeroDuration();
-  return std::min(absl::Seconds(seconds), kMaxRetryAfter);
+  if (!payload.has_value()) return absl::ZeroDuration();
+  const std::string text(*payload);
+  int64_t seconds = 0;
+  absl::Duration after;
+  if (absl::SimpleAtoi(text, &seconds))
+    after = absl::Seconds(seconds);
+  else if (const time_t date = curl_getdate(text.c_str(), nullptr); date >= 0)
+    after = absl::FromTimeT(date) - absl::Now();
+  return std::clamp(after, absl::ZeroDuration(), kMaxRetryAfter);
 }
 
 // What a range of a blob was answered with.
@@ -192,13 +198,35 @@ absl::StatusOr<RegistryClient::Answer> RegistryClient::Get(const RegistryHost& h
     if (!used.empty()) request.headers.push_back(absl::StrCat("Authorization: ", used));
     request.tls = host.tls;
     request.dial_timeout = host.dial_timeout;
+    request.max_buffered = options_.range;
     const std::string asked = Origin(request.url);
-    ASSIGN_OR_RETURN(Answer answer, Follow(host, std::move(request)));
+    absl::StatusOr<Answer> followed = Follow(host, std::move(request));
+    NoteAnswer(host, !absl::IsUnavailable(followed.status()));
+    RETURN_IF_ERROR(followed.status());
+    Answer answer = *std::move(followed);
     if (answer.response.status == 200 || answer.response.status == 206) return answer;
     if (answer.response.status != 401 || Origin(answer.url) != asked) return Refusal(answer, absl::OkStatus());
     if (answers == kMaxAnswers) return Refusal(answer, absl::UnauthenticatedError("the credentials are refused"));
     if (absl::Status auth = authorizer_.Answer(host, answer.response, used); !auth.ok()) return Refusal(answer, auth);
   }
+}
+
+// In the configured order, but those that kept us waiting in vain come last: each layer of an image would wait for a dead mirror anew.
+std::vector<const RegistryHost*> RegistryClient::Hosts(bool by_tag) const {
+  std::vector<const RegistryHost*> hosts;
+  for (const RegistryHost& host : hosts_)
+    if (by_tag ? host.resolve : host.pull) hosts.push_back(&host);
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::stable_partition(hosts.begin(), hosts.end(), [this](const RegistryHost* h) { return silent_.count(h) == 0; });
+  return hosts;
+}
+
+void RegistryClient::NoteAnswer(const RegistryHost& host, bool answered) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (answered)
+    silent_.erase(&host);
+  else
+    silent_.insert(&host);
 }
 
 absl::Status RegistryClient::Round(std::vector<const RegistryHost*>& hosts, absl::Time* retry_after,
@@ -218,9 +246,7 @@ absl::Status RegistryClient::Round(std::vector<const RegistryHost*>& hosts, absl
 }
 
 absl::Status RegistryClient::OverHosts(bool by_tag, const std::function<uint64_t()>& done, const Attempt& attempt) {
-  std::vector<const RegistryHost*> hosts;
-  for (const RegistryHost& host : hosts_)
-    if (by_tag ? host.resolve : host.pull) hosts.push_back(&host);
+  std::vector<const RegistryHost*> hosts = Hosts(by_tag);
   if (hosts.empty())
     return absl::FailedPreconditionError(
         absl::StrCat("no host of ", reference_.domain, " has the capability \"", by_tag ? "resolve" : "pull", "\""));
@@ -232,13 +258,13 @@ absl::Status RegistryClient::OverHosts(bool by_tag, const std::function<uint64_t
     absl::Time retry_after = absl::Now();
     absl::Status status = Round(hosts, &retry_after, attempt);
     if (status.ok()) return status;
-    if (hosts.empty() || (tries >= options_.tries && done() == before)) {
+    if (hosts.empty() || (tries >= options_.tries && done() < before + options_.progress)) {
       if (first_final.ok()) return status;
       return absl::Status(hosts.empty() ? status.code() : first_final.code(),
                           absl::StrCat(std::string(first_final.message()), "; ", std::string(status.message())));
     }
     if (hosts.size() < count && first_final.ok()) first_final = status;
-    if (done() > before) {
+    if (done() >= before + options_.progress) {
       tries = 0;
       pause = options_.pause;
     }

@@ -21,11 +21,13 @@ namespace wherry::image {
 class RegistryClient {
  public:
   struct Options {
-    int tries = 5;                                   // rounds over all hosts without any progress
+    int tries = 5;                                   // rounds over all hosts that brought less than …
+    uint64_t progress = 64 << 10;                    // … bytes: a server that trickles could go on for ever else
     absl::Duration pause = absl::Milliseconds(200);  // before the second; doubles
     absl::Duration max_pause = absl::Seconds(10);
-    uint64_t range = 16 << 20;  // a larger blob is fetched in pieces of this size …
-    size_t ranges = 3;          // … so many at a time
+    uint64_t range =
+        8 << 20;  // a blob of more than two is fetched in pieces of this size, each of which has room in memory …
+    size_t ranges = 3;  // … so many at a time
   };
   RegistryClient(HttpTransport& transport, std::vector<RegistryHost> hosts, const Reference& reference,
                  Credentials credentials, const Options& options);
@@ -49,6 +51,8 @@ class RegistryClient {
   absl::Status Round(std::vector<const RegistryHost*>& hosts, absl::Time* retry_after, const Attempt& attempt);
   absl::StatusOr<Answer> Get(const RegistryHost& host, const std::string& path,
                              const std::vector<std::string>& headers);
+  std::vector<const RegistryHost*> Hosts(bool by_tag) const;
+  void NoteAnswer(const RegistryHost& host, bool answered);
   absl::StatusOr<Answer> Follow(const RegistryHost& host, HttpRequest request);
   absl::Status Refusal(Answer& answer, const absl::Status& auth);
   absl::Status FetchFrom(const RegistryHost& host, const std::string& digest, Progress& progress);
@@ -58,6 +62,8 @@ class RegistryClient {
   const Reference reference_;
   Authorizer authorizer_;
   const Options options_;
+  mutable std::mutex mutex_;
+  std::set<const RegistryHost*> silent_;  // gave no answer when they were asked last
 };
 
 }  // namespace wherry::image

@@ -22,6 +22,7 @@
 #include "cri/image/catalog.h"
 #include "cri/image/channel.h"
 #include "cri/image/layer_name.h"
+#include "cri/image/plan_check.h"
 #include "cri/image/pull_flights.h"
 #include "cri/image/pull_process.h"
 #include "cri/image/reference.h"
@@ -36,65 +37,12 @@ namespace {
 
 using Images = std::vector<std::shared_ptr<const Image>>;
 
-// The plan comes from a process that has parsed foreign data: what becomes a key, a path or JSON is checked again.
-absl::Status CheckMediaType(const std::string& type) {
-  const bool clean = std::all_of(type.begin(), type.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("./+-", absl::string_view(&c, 1));
-  });
-  return clean ? absl::OkStatus() : absl::InternalError("wherry-pull sent something else than a media type");
-}
-
-absl::Status CheckPlan(const pb::PullMessage::Plan& plan) {
-  if (plan.images().empty()) return absl::InternalError("wherry-pull sent an empty plan");
-  for (const pb::PlannedImage& image : plan.images()) {
-    RETURN_IF_ERROR(oci::CheckDigest(image.id()));
-    if (!image.target_digest().empty()) RETURN_IF_ERROR(oci::CheckDigest(image.target_digest()));
-    RETURN_IF_ERROR(CheckMediaType(image.target_media_type()));
-    for (const std::string& diff_id : image.config().diff_ids()) RETURN_IF_ERROR(oci::CheckDigest(diff_id));
-    for (const std::string& tag : image.tags()) RETURN_IF_ERROR(ParseReference(tag).status());
-    for (const std::string& name : image.digests()) RETURN_IF_ERROR(ParseReference(name).status());
-  }
-  return absl::OkStatus();
-}
-
-void AddUnique(google::protobuf::RepeatedPtrField<std::string>* list, const std::string& item) {
-  if (std::find(list->begin(), list->end(), item) == list->end()) *list->Add() = item;
-}
-
-absl::Status Rename(const std::vector<std::string>& references, pb::PullMessage::Plan& plan) {
-  if (references.empty()) return absl::OkStatus();
-  if (plan.images_size() != 1)
-    return absl::InvalidArgumentError(
-        absl::StrCat("the archive has ", plan.images_size(), " images: they cannot all be given one name"));
-  plan.mutable_images(0)->clear_tags();
-  for (const std::string& text : references) {
-    ASSIGN_OR_RETURN(Reference ref, ParseReference(text));
-    if (ref.tag.empty())
-      return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" has no tag; an image is named by tags"));
-    AddUnique(plan.mutable_images(0)->mutable_tags(), ref.Tagged());
-  }
-  return absl::OkStatus();
-}
-
-// A pulled image is called what was asked for, whatever mirror served it; by tag, or by digest if there was one.
-absl::Status NameAs(const Reference& reference, pb::PullMessage::Plan& plan) {
-  if (plan.images_size() != 1) return absl::InternalError("wherry-pull planned more than one image");
-  pb::PlannedImage& image = *plan.mutable_images(0);
-  const std::string& digest = image.target_digest();
-  if (digest.empty() || (!reference.digest.empty() && digest != reference.digest))
-    return absl::InternalError("wherry-pull resolved another image than was asked for");
-  image.clear_tags();
-  if (reference.digest.empty()) image.add_tags(reference.Tagged());
-  image.clear_digests();
-  image.add_digests(absl::StrCat(reference.Repository(), "@", digest));
-  return absl::OkStatus();
-}
-
-pb::PullMessage RequestFor(const Reference& reference, const PullAuth& auth, const std::string& config_path) {
+pb::PullMessage RequestFor(const Reference& reference, const PullAuth& auth, const ImageStore::Options& options) {
   pb::PullMessage message;
   pb::PullRequest& pull = *message.mutable_pull();
   pull.set_reference(reference.digest.empty() ? reference.Tagged() : reference.Digested());
-  pull.set_config_path(config_path);
+  pull.set_config_path(options.registry_config);
+  pull.set_parallel_layers(options.parallel_layers);
   pull.mutable_auth()->set_username(auth.username);
   pull.mutable_auth()->set_password(auth.password);
   pull.mutable_auth()->set_auth(auth.auth);
@@ -102,6 +50,12 @@ pb::PullMessage RequestFor(const Reference& reference, const PullAuth& auth, con
   pull.mutable_auth()->set_identity_token(auth.identity_token);
   pull.mutable_auth()->set_registry_token(auth.registry_token);
   return message;
+}
+
+std::vector<LayerProgress> FromProto(const pb::PullMessage::Progress& progress) {
+  std::vector<LayerProgress> out;
+  for (const pb::LayerProgress& layer : progress.layers()) out.push_back({layer.digest(), layer.size(), layer.done()});
+  return out;
 }
 
 class Store final : public ImageStore {
@@ -128,9 +82,12 @@ class Store final : public ImageStore {
   absl::StatusOr<std::shared_ptr<const Image>> Find(const std::string& ref) const override {
     return catalog_.Find(ref);
   }
-  absl::StatusOr<Images> Import(const std::string& archive, const std::vector<std::string>& references) override;
+  absl::StatusOr<Images> Import(const std::string& archive, const ImportOptions& options) override;
   absl::StatusOr<std::shared_ptr<const Image>> Pull(const std::string& ref, const PullAuth& auth,
-                                                    const std::function<bool()>& cancelled) override;
+                                                    const std::function<bool()>& cancelled,
+                                                    const Watch& watch) override;
+  absl::StatusOr<std::string> Tag(const std::string& ref, const std::string& tag, bool force) override;
+  absl::Status Untag(const std::string& name) override;
   absl::Status Remove(const std::string& ref) override;
 
   absl::StatusOr<FsUsage> Usage() const override {
@@ -162,13 +119,16 @@ class Store final : public ImageStore {
 
   absl::Status DropIncomplete(std::vector<pb::ImageRecord>& images, std::vector<pb::LayerRecord>& layers,
                               std::set<std::string>& directories);
-  // What the plan's images are to be called.
-  using Naming = std::function<absl::Status(pb::PullMessage::Plan&)>;
+  struct Talk {
+    std::function<absl::Status(pb::PullMessage::Plan&)> name;             // what the plan's images are to be called
+    std::function<void(const pb::PullMessage::Progress&)> progress = {};  // null: none is told, and none waited for
+  };
   // Starts wherry-pull over a staging directory and talks to it until it has delivered.
   using Work = std::function<absl::StatusOr<Outcome>(int staging, std::set<std::string>& pinned)>;
 
-  absl::StatusOr<Outcome> Converse(PullProcess& pull, const Naming& name, std::set<std::string>& pinned);
-  absl::StatusOr<Outcome> Finish(PullProcess& pull, const Naming& name, std::set<std::string>& pinned);
+  absl::StatusOr<Outcome> Converse(PullProcess& pull, const Talk& talk, std::set<std::string>& pinned);
+  absl::StatusOr<Outcome> Finish(PullProcess& pull, const Talk& talk, std::set<std::string>& pinned);
+  absl::StatusOr<pb::PullMessage> AwaitLayers(PullProcess& pull, const Talk& talk);
   absl::StatusOr<Images> Stage(const Work& work);
   absl::StatusOr<Images> StageInto(const std::string& name, const Work& work);
   absl::StatusOr<Images> PullOnce(const Reference& reference, const PullAuth& auth, PullFlights::Flight& flight);
@@ -176,6 +136,9 @@ class Store final : public ImageStore {
   absl::StatusOr<std::vector<pb::LayerRecord>> PublishLayers(const Outcome& outcome, int staging);
   absl::Status Publish(const Outcome& outcome, int staging);
   Change ImageChange(const pb::PullMessage::Plan& plan) const;
+  absl::Status AddTag(const std::string& id, const std::string& tag, bool force);
+  absl::Status TakeName(const std::string& id, const Reference& name);
+  absl::Status Record(const Change& change);
   absl::Status MarkRemoved(const std::string& id);
   void Collect();
   void CollectLater() {
@@ -223,25 +186,27 @@ absl::Status Store::DropIncomplete(std::vector<pb::ImageRecord>& images, std::ve
   return database_->Commit(change);
 }
 
-absl::StatusOr<Images> Store::Import(const std::string& archive, const std::vector<std::string>& references) {
+absl::StatusOr<Images> Store::Import(const std::string& archive, const ImportOptions& options) {
   ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenAt(AT_FDCWD, archive, O_RDONLY | O_NOCTTY | O_NONBLOCK));
   absl::StatusOr<Images> images = Stage([&](int staging, std::set<std::string>& pinned) -> absl::StatusOr<Outcome> {
     ASSIGN_OR_RETURN(PullProcess pull,
                      PullProcess::Start(options_.pull_program, {file.get(), staging, dirs_.pull_lock()}));
-    return Finish(
-        pull, [&](pb::PullMessage::Plan& plan) { return Rename(references, plan); }, pinned);
+    return Finish(pull, {[&](pb::PullMessage::Plan& plan) { return NameWith(options, plan); }}, pinned);
   });
   if (!images.ok()) return sys::Annotate(images.status(), absl::StrCat("import of \"", archive, "\""));
   return images;
 }
 
 absl::StatusOr<std::shared_ptr<const Image>> Store::Pull(const std::string& ref, const PullAuth& auth,
-                                                         const std::function<bool()>& cancelled) {
+                                                         const std::function<bool()>& cancelled, const Watch& watch) {
   ASSIGN_OR_RETURN(Reference reference, ParseReference(ref));
   // Whoever has other credentials must not be served by these.
-  const std::string key = absl::StrCat(RequestFor(reference, auth, options_.registry_config).SerializeAsString());
-  return flights_.Join(key, cancelled, [=, this](PullFlights::Flight& flight) -> PullFlights::Result {
-    ASSIGN_OR_RETURN(Images images, PullOnce(reference, auth, flight));
+  const std::string key = absl::StrCat(RequestFor(reference, auth, options_).SerializeAsString());
+  return flights_.Join(key, {cancelled, watch}, [=, this](PullFlights::Flight& flight) -> PullFlights::Result {
+    absl::StatusOr<Images> pulled = PullOnce(reference, auth, flight);
+    if (absl::IsDeadlineExceeded(pulled.status()))
+      return sys::Annotate(pulled.status(), absl::StrCat("pull of \"", ref, "\""));
+    ASSIGN_OR_RETURN(Images images, std::move(pulled));
     if (images.size() != 1) return absl::InternalError(absl::StrCat("a pull made ", images.size(), " images"));
     return images.front();
   });
@@ -252,16 +217,16 @@ absl::StatusOr<Images> Store::PullOnce(const Reference& reference, const PullAut
     ASSIGN_OR_RETURN(PullProcess pull, PullProcess::Start(options_.pull_program, {-1, staging, dirs_.pull_lock()}));
     RETURN_IF_ERROR(flight.SetControl(pull.control()));
     absl::StatusOr<Outcome> outcome = absl::InternalError("");
-    if (absl::Status sent = Send(pull.control(), RequestFor(reference, auth, options_.registry_config)); !sent.ok())
+    if (absl::Status sent = Send(pull.control(), RequestFor(reference, auth, options_)); !sent.ok())
       outcome = sent;
     else
-      outcome = Finish(
-          pull,
-          [&](pb::PullMessage::Plan& plan) -> absl::Status {
-            RETURN_IF_ERROR(NameAs(reference, plan));
-            return Verify(reference, plan.images(0), pull.control());
-          },
-          pinned);
+      outcome = Finish(pull,
+                       {[&](pb::PullMessage::Plan& plan) -> absl::Status {
+                          RETURN_IF_ERROR(NameAs(reference, plan));
+                          return Verify(reference, plan.images(0), pull.control());
+                        },
+                        [&](const pb::PullMessage::Progress& progress) { flight.SetProgress(FromProto(progress)); }},
+                       pinned);
     (void)flight.SetControl(-1).ok();  // it was not too late to finish
     return outcome;
   });
@@ -300,27 +265,42 @@ absl::StatusOr<Images> Store::StageInto(const std::string& name, const Work& wor
   return images;
 }
 
-absl::StatusOr<Store::Outcome> Store::Finish(PullProcess& pull, const Naming& name, std::set<std::string>& pinned) {
-  absl::StatusOr<Outcome> outcome = Converse(pull, name, pinned);
+absl::StatusOr<Store::Outcome> Store::Finish(PullProcess& pull, const Talk& talk, std::set<std::string>& pinned) {
+  absl::StatusOr<Outcome> outcome = Converse(pull, talk, pinned);
   // A process that vanished in mid-sentence says more by the way it ended.
   if (absl::IsUnavailable(outcome.status())) RETURN_IF_ERROR(pull.Wait());
   return outcome;
 }
 
-absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const Naming& name, std::set<std::string>& pinned) {
+// What comes after the unpacking. With progress to be told, silence ends it: nothing moves any more, neither from the network nor to
+// the disk. (Before the layers there is no progress, but each request has its own limits.)
+absl::StatusOr<pb::PullMessage> Store::AwaitLayers(PullProcess& pull, const Talk& talk) {
+  absl::Duration patience = talk.progress ? options_.progress_timeout : absl::InfiniteDuration();
+  while (true) {
+    absl::StatusOr<pb::PullMessage> message = Receive(pull.control(), patience);
+    if (absl::IsDeadlineExceeded(message.status()))
+      return absl::DeadlineExceededError(
+          absl::StrCat("no progress for ", absl::FormatDuration(patience), ", given up"));
+    if (!message.ok() || !message->has_progress()) return message;
+    if (talk.progress) talk.progress(message->progress());
+    if (message->progress().syncing()) patience = absl::InfiniteDuration();
+  }
+}
+
+absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const Talk& talk, std::set<std::string>& pinned) {
   Outcome outcome;
   ASSIGN_OR_RETURN(pb::PullMessage message, Receive(pull.control()));
   if (message.has_failure()) return FailureStatus(message.failure());
   RETURN_IF_ERROR(CheckPlan(message.plan()));
   outcome.plan = std::move(*message.mutable_plan());
-  RETURN_IF_ERROR(name(outcome.plan));
+  RETURN_IF_ERROR(talk.name(outcome.plan));
   for (const pb::PlannedImage& image : outcome.plan.images())
     pinned.insert(image.config().diff_ids().begin(), image.config().diff_ids().end());
   const std::vector<std::string> missing = catalog_.Pin(pinned);
   pb::PullMessage need;
   need.mutable_need()->mutable_diff_ids()->Assign(missing.begin(), missing.end());
   RETURN_IF_ERROR(Send(pull.control(), need));
-  ASSIGN_OR_RETURN(message, Receive(pull.control()));
+  ASSIGN_OR_RETURN(message, AwaitLayers(pull, talk));
   if (message.has_failure()) return FailureStatus(message.failure());
   std::set<std::string> due(missing.begin(), missing.end());
   for (const pb::LayerRecord& layer : message.done().layers()) {
@@ -381,8 +361,10 @@ Change Store::ImageChange(const pb::PullMessage::Plan& plan) const {
       record.clear_tags();
       record.clear_digests();
       record.clear_removed();
+      record.clear_pinned();
     }
     record.set_id(image.id());
+    if (image.pinned()) record.set_pinned(true);
     *record.mutable_config() = image.config();
     record.set_config_bytes(image.config_bytes());
     for (const std::string& tag : image.tags()) {
@@ -400,6 +382,70 @@ Change Store::ImageChange(const pb::PullMessage::Plan& plan) const {
       change.put_images.push_back(record);
   }
   return change;
+}
+
+absl::StatusOr<std::string> Store::Tag(const std::string& ref, const std::string& tag, bool force) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, catalog_.Find(ref));
+  ASSIGN_OR_RETURN(Reference name, ParseReference(tag));
+  if (name.tag.empty()) return absl::InvalidArgumentError(absl::StrCat("\"", tag, "\" has no tag"));
+  absl::Status status;
+  writer_.Run([&] { status = AddTag(image->id, name.Tagged(), force); });
+  RETURN_IF_ERROR_CTX(status, absl::StrCat("tag \"", tag, "\""));
+  return name.Tagged();
+}
+
+absl::Status Store::AddTag(const std::string& id, const std::string& tag, bool force) {
+  ASSIGN_OR_RETURN(pb::ImageRecord record, catalog_.Record(id));
+  if (record.removed()) return absl::NotFoundError(absl::StrCat("image ", id, " was removed meanwhile"));
+  const auto taken = catalog_.Find(tag);
+  if (!force && taken.ok() && (*taken)->id != id)
+    return absl::AlreadyExistsError(absl::StrCat("image ", (*taken)->id, " has this name"));
+  pb::PullMessage::Plan plan;
+  pb::PlannedImage& image = *plan.add_images();
+  image.set_id(id);
+  *image.mutable_config() = record.config();
+  image.set_config_bytes(record.config_bytes());
+  image.add_tags(tag);
+  return Record(ImageChange(plan));
+}
+
+absl::Status Store::Untag(const std::string& name) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, catalog_.Find(name));
+  ASSIGN_OR_RETURN(Reference reference, ParseReference(name));
+  absl::Status status;
+  writer_.Run([&] { status = TakeName(image->id, reference); });
+  return sys::Annotate(status, absl::StrCat("removal of the name \"", name, "\""));
+}
+
+// The digest of a repository goes with the repository's last tag: it was noted with it.
+absl::Status Store::TakeName(const std::string& id, const Reference& name) {
+  ASSIGN_OR_RETURN(pb::ImageRecord record, catalog_.Record(id));
+  auto* tags = record.mutable_tags();
+  auto* digests = record.mutable_digests();
+  const std::string wanted = name.digest.empty() ? name.Tagged() : name.Digested();
+  auto& from = name.digest.empty() ? *tags : *digests;
+  const auto end = std::remove(from.begin(), from.end(), wanted);
+  if (record.removed() || end == from.end()) return absl::NotFoundError("no image is called so");
+  from.erase(end, from.end());
+  const auto same_repository = [&](char mark) {
+    return [prefix = absl::StrCat(name.Repository(), absl::string_view(&mark, 1))](const std::string& other) {
+      return absl::StartsWith(other, prefix);
+    };
+  };
+  if (std::none_of(tags->begin(), tags->end(), same_repository(':')))
+    digests->erase(std::remove_if(digests->begin(), digests->end(), same_repository('@')), digests->end());
+  if (tags->empty() && digests->empty()) return MarkRemoved(id);
+  Change change;
+  change.put_images.push_back(std::move(record));
+  return Record(change);
+}
+
+// Makes a change of records alone; on the writer's thread.
+absl::Status Store::Record(const Change& change) {
+  if (change.put_images.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(database_->Commit(change));
+  catalog_.Apply(change);
+  return absl::OkStatus();
 }
 
 absl::Status Store::Remove(const std::string& ref) {

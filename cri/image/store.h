@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "api/oci/image.h"
 #include "cri/image/verifiers.h"
 
@@ -31,6 +32,13 @@ struct FsUsage {
   uint64_t inodes_used = 0;
 };
 
+// How far one layer of a pull is.
+struct LayerProgress {
+  std::string digest;  // of the blob
+  uint64_t size = 0;   // in bytes, as the registry has it
+  uint64_t done = 0;   // of these, fetched and given to the unpacker
+};
+
 // CRI's AuthConfig.
 struct PullAuth {
   std::string username, password;
@@ -44,12 +52,14 @@ struct PullAuth {
 class ImageStore {
  public:
   struct Options {
-    std::string root;                   // <root>/images: layers/, staging/, images.db
-    std::string pull_program;           // path of wherry-pull
-    std::string registry_config = "";   // directories of hosts.toml files, separated by colons
-    std::vector<std::string> pinned{};  // references and patterns, as PinnedNames takes them
-    size_t max_pulls = 16;              // at a time; more wait
-    Verifiers::Options verifiers{};     // who may veto a pull
+    std::string root;                                    // <root>/images: layers/, staging/, images.db
+    std::string pull_program;                            // path of wherry-pull
+    std::string registry_config = "";                    // directories of hosts.toml files, separated by colons
+    std::vector<std::string> pinned{};                   // references and patterns, as PinnedNames takes them
+    size_t max_pulls = 16;                               // at a time; more wait
+    uint32_t parallel_layers = 4;                        // of one pull, fetched and unpacked at a time
+    absl::Duration progress_timeout = absl::Minutes(5);  // a pull in which nothing moves for so long is given up
+    Verifiers::Options verifiers{};                      // who may veto a pull
   };
   // Opens the store, removes what an interrupted import left, loads all records.
   static absl::StatusOr<std::unique_ptr<ImageStore>> Open(const Options& options);
@@ -59,14 +69,30 @@ class ImageStore {
   // By id, id prefix (≥ 4 hex digits, unambiguous), "sha256:…", tag or digest reference, normalised as Docker does.
   // NotFound when absent; InvalidArgument when `ref` is no reference.
   virtual absl::StatusOr<std::shared_ptr<const Image>> Find(const std::string& ref) const = 0;
-  // Imports every image of an archive. `references` renames a single image.
-  virtual absl::StatusOr<std::vector<std::shared_ptr<const Image>>> Import(
-      const std::string& archive, const std::vector<std::string>& references) = 0;
+  struct ImportOptions {
+    std::vector<std::string> references{};  // names in place of the archive's own; for an archive with one image
+    bool pinned = false;                    // mark the images so, for as long as they are here
+  };
+  // Imports every image of an archive.
+  virtual absl::StatusOr<std::vector<std::shared_ptr<const Image>>> Import(const std::string& archive,
+                                                                           const ImportOptions& options) = 0;
   // Pulls from the registry that `ref` names. Two pulls of one reference with the same credentials are one. `cancelled` is asked
   // now and then; the work ends when nobody waits for it any more (Cancelled). A registry that is not to be had is Unknown with a text
-  // that begins with "RegistryUnavailable", for the kubelet; with "SignatureValidationFailed" when a verifier vetoed it.
+  // that begins with "RegistryUnavailable", for the kubelet; with "SignatureValidationFailed" when a verifier vetoed it. One in which
+  // nothing moves any more, neither a byte from the network nor one to the disk, is DeadlineExceeded. `watch`, if there is one,
+  // is told from time to time, from this thread, how far the layers are that have been begun.
+  using Watch = std::function<void(const std::vector<LayerProgress>&)>;
   virtual absl::StatusOr<std::shared_ptr<const Image>> Pull(const std::string& ref, const PullAuth& auth,
-                                                            const std::function<bool()>& cancelled) = 0;
+                                                            const std::function<bool()>& cancelled,
+                                                            const Watch& watch) = 0;
+  absl::StatusOr<std::shared_ptr<const Image>> Pull(const std::string& ref, const PullAuth& auth,
+                                                    const std::function<bool()>& cancelled) {
+    return Pull(ref, auth, cancelled, nullptr);
+  }
+  // Gives an image one more name, and returns that in full. With `force` another image loses it; without, that is AlreadyExists.
+  virtual absl::StatusOr<std::string> Tag(const std::string& ref, const std::string& tag, bool force) = 0;
+  // Takes one name away, a tag or "repository@digest", and the image with its last one. NotFound.
+  virtual absl::Status Untag(const std::string& name) = 0;
   // Removes the image with all its names. Layers go when neither another image nor a Hold needs them. OK when absent.
   virtual absl::Status Remove(const std::string& ref) = 0;
   virtual absl::StatusOr<FsUsage> Usage() const = 0;

@@ -66,6 +66,9 @@ absl::Status Daemon::Parts::OpenStores() {
   options.root = config.root;
   ASSIGN_OR_RETURN(options.pull_program, FindProgram(config.libexec_dir, "wherry-pull"));
   options.registry_config = config.registry.config_path;
+  options.max_pulls = static_cast<size_t>(config.registry.max_parallel_pulls);
+  options.parallel_layers = static_cast<uint32_t>(config.registry.max_parallel_layers);
+  options.progress_timeout = absl::Seconds(config.registry.progress_timeout_seconds);
   options.verifiers = {config.image_verifier.bin_dir, config.image_verifier.max_verifiers,
                        absl::Seconds(config.image_verifier.per_verifier_timeout_seconds)};
   options.pinned = config.images.pinned;

@@ -37,6 +37,10 @@ class WherryService final : public v1::Wherry::Service {
   WherryService(Edge& edge, image::ImageStore& images) : edge_(edge), images_(images) {}
 
   grpc::Status ImportImage(grpc::ServerContext*, const v1::ImportImageRequest*, v1::ImportImageResponse*) override;
+  grpc::Status PullImage(grpc::ServerContext*, const v1::PullImageRequest*,
+                         grpc::ServerWriter<v1::PullImageResponse>*) override;
+  grpc::Status TagImage(grpc::ServerContext*, const v1::TagImageRequest*, v1::TagImageResponse*) override;
+  grpc::Status UntagImage(grpc::ServerContext*, const v1::UntagImageRequest*, v1::UntagImageResponse*) override;
 
  private:
   Edge& edge_;

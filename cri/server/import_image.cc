@@ -9,8 +9,10 @@ grpc::Status WherryService::ImportImage(grpc::ServerContext*, const v1::ImportIm
   return edge_.Serve({"ImportImage", Kind::kChange, request->path()}, [&]() -> absl::Status {
     if (request->path().empty() || request->path()[0] != '/')
       return absl::InvalidArgumentError("the archive's path must be absolute, on wherryd's host");
-    const std::vector<std::string> references(request->references().begin(), request->references().end());
-    ASSIGN_OR_RETURN(auto images, images_.Import(request->path(), references));
+    image::ImageStore::ImportOptions options;
+    options.references.assign(request->references().begin(), request->references().end());
+    options.pinned = request->pinned();
+    ASSIGN_OR_RETURN(auto images, images_.Import(request->path(), options));
     for (const auto& image : images) {
       v1::ImportedImage* out = response->add_images();
       out->set_id(image->id);

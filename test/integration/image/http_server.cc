@@ -112,6 +112,8 @@ void HttpServer::Serve(int fd) {
     if (!SendAll(fd, head)) return;
     if (response.before_body) response.before_body();
     if (!SendAll(fd, response.body.substr(0, response.cut_after))) return;
+    if (response.after_body) response.after_body();
+    if (response.cut_after < response.body.size() && response.before_cut) response.before_cut();
     if (response.cut_after < response.body.size() || length != response.body.size()) {
       ::shutdown(fd, SHUT_RDWR);
       return;

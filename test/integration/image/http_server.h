@@ -24,7 +24,9 @@ struct Response {
   std::string body;
   size_t cut_after = SIZE_MAX;          // closes the connection after so many bytes of the body
   size_t length = SIZE_MAX;             // Content-Length, when it is to lie
-  std::function<void()> before_body{};  // may wait
+  std::function<void()> before_body{};  // may wait, as may the others
+  std::function<void()> after_body{};   // when all of it has been handed to the kernel
+  std::function<void()> before_cut{};
 };
 
 class HttpServer {

@@ -132,6 +132,47 @@ TEST_F(StoreTest, MovesATagToTheNewImage) {
   EXPECT_THAT((*old_found)->repo_tags, IsEmpty());
 }
 
+TEST_F(StoreTest, NamesComeAndGo) {
+  ImageSpec a, b;
+  a.layers = {OneFile("a")};
+  a.name = "a:1";
+  b.layers = {OneFile("b")};
+  b.name = "b:1";
+  ASSERT_TRUE(Import(test::OciArchive({a, b})).ok());
+  auto full = store_->Tag("a:1", "registry.example/x", false);
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_EQ(*full, "registry.example/x:latest");
+  EXPECT_EQ((*store_->Find("registry.example/x"))->id, test::ConfigId(a));
+  EXPECT_TRUE(absl::IsAlreadyExists(store_->Tag("b:1", "registry.example/x", false).status()));
+  EXPECT_TRUE(store_->Tag(test::ConfigId(b), "registry.example/x", true).ok());
+  EXPECT_EQ((*store_->Find("registry.example/x"))->id, test::ConfigId(b));
+  EXPECT_TRUE(absl::IsNotFound(store_->Tag("absent", "x", true).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(store_->Tag("a:1", "UPPER", true).status()));
+  ASSERT_TRUE(store_->Untag("b:1").ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->Untag("b:1")));
+  Reopen();
+  EXPECT_THAT((*store_->Find(test::ConfigId(b)))->repo_tags, ElementsAre("registry.example/x:latest"));
+  EXPECT_THAT(Layers(), SizeIs(2));
+  ASSERT_TRUE(store_->Untag("registry.example/x").ok());  // its last name
+  EXPECT_TRUE(absl::IsNotFound(store_->Find(test::ConfigId(b)).status()));
+  EXPECT_TRUE(store_->Untag("a:1").ok());
+  EXPECT_THAT(LeftInStaging(), IsEmpty());
+  EXPECT_THAT(Layers(), IsEmpty());
+}
+
+TEST_F(StoreTest, AnImportCanPin) {
+  ImageSpec image;
+  image.layers = {OneFile()};
+  const std::string archive = Write("a.tar", test::OciArchive({image}));
+  ASSERT_TRUE(store_->Import(archive, {{}, true}).ok());
+  ASSERT_TRUE(store_->Import(archive, {}).ok());
+  Reopen();
+  EXPECT_TRUE(store_->List().front()->pinned);
+  ASSERT_TRUE(store_->Remove("example.org/test:1").ok());
+  ASSERT_TRUE(store_->Import(archive, {}).ok());
+  EXPECT_FALSE(store_->List().front()->pinned);
+}
+
 TEST_F(StoreTest, ImportTwiceIsTheSame) {
   ImageSpec image;
   image.layers = {OneFile()};

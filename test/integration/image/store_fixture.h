@@ -50,7 +50,7 @@ class StoreTest : public ::testing::Test {
 
   absl::StatusOr<std::vector<std::shared_ptr<const Image>>> Import(const std::string& bytes,
                                                                    const std::vector<std::string>& references = {}) {
-    return store_->Import(Write("archive.tar", bytes), references);
+    return store_->Import(Write("archive.tar", bytes), {references});
   }
 
   // Imports one layer as an image of its own and returns its directory.

@@ -42,6 +42,9 @@ void ExpectEqual(const Config& a, const Config& b) {
   EXPECT_EQ(a.cni.cache_dir, b.cni.cache_dir);
   EXPECT_EQ(a.cni.timeout_seconds, b.cni.timeout_seconds);
   EXPECT_EQ(a.registry.config_path, b.registry.config_path);
+  EXPECT_EQ(a.registry.max_parallel_pulls, b.registry.max_parallel_pulls);
+  EXPECT_EQ(a.registry.max_parallel_layers, b.registry.max_parallel_layers);
+  EXPECT_EQ(a.registry.progress_timeout_seconds, b.registry.progress_timeout_seconds);
   EXPECT_EQ(a.images.pinned, b.images.pinned);
   EXPECT_EQ(a.image_verifier.bin_dir, b.image_verifier.bin_dir);
   EXPECT_EQ(a.image_verifier.max_verifiers, b.image_verifier.max_verifiers);
@@ -75,6 +78,9 @@ cache_dir = "/i"
 timeout_seconds = 7
 [registry]
 config_path = "/j"
+max_parallel_pulls = 2
+max_parallel_layers = 3
+progress_timeout_seconds = 5
 [images]
 pinned = ["l", "m/*"]
 [image_verifier]
@@ -100,6 +106,9 @@ level = "debug"
   want.cni.cache_dir = "/i";
   want.cni.timeout_seconds = 7;
   want.registry.config_path = "/j";
+  want.registry.max_parallel_pulls = 2;
+  want.registry.max_parallel_layers = 3;
+  want.registry.progress_timeout_seconds = 5;
   want.images.pinned = {"l", "m/*"};
   want.image_verifier.bin_dir = "/k";
   want.image_verifier.max_verifiers = -1;
