@@ -16,8 +16,10 @@
 #include "cri/server/programs.h"
 #include "cri/server/runtime_service.h"
 #include "cri/server/socket.h"
+#include "cri/server/streaming_backend.h"
 #include "cri/stats/collector.h"
 #include "cri/store/store.h"
+#include "cri/streaming/server.h"
 #include "runtime/cgroup/cgroup.h"
 #include "runtime/shim/client.h"
 #include "runtime/sys/status.h"
@@ -41,6 +43,8 @@ struct Daemon::Parts {
   std::unique_ptr<container::Service> containers;
   std::unique_ptr<pod::Service> pods;
   std::unique_ptr<stats::Collector> stats;
+  std::unique_ptr<StreamingBackend> streaming_backend;
+  std::unique_ptr<streaming::Server> streaming;
   std::unique_ptr<Edge> edge;
   std::unique_ptr<RuntimeService> runtime_service;
   std::unique_ptr<ImageService> image_service;
@@ -118,9 +122,14 @@ absl::Status Daemon::Parts::Listen() {
       *store, *cgroups,
       stats::Collector::Options{[paths = container::Paths(config)](const std::string& id) { return paths.upper(id); },
                                 config.root});
+  streaming_backend = std::make_unique<StreamingBackend>(*containers, *pods);
+  streaming::Server::Options streams;
+  streams.address = config.streaming.address;
+  streams.port = config.streaming.port;
+  ASSIGN_OR_RETURN(streaming, streaming::Server::Start(streams, *streaming_backend));
   edge = std::make_unique<Edge>(log);
   runtime_service = std::make_unique<RuntimeService>(
-      *edge, RuntimeService::Backends{config, *pods, *containers, *network, *stats, cgroups->layout()});
+      *edge, RuntimeService::Backends{config, *pods, *containers, *network, *stats, *streaming, cgroups->layout()});
   image_service = std::make_unique<ImageService>(*edge, *images);
   wherry_service = std::make_unique<WherryService>(*edge, *images);
   ASSIGN_OR_RETURN(listener,
@@ -159,7 +168,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::Config& conf
 
 bool Daemon::Stop() {
   parts_->pods->EndSubscriptions();
-  return parts_->listener->Drain(absl::Seconds(2));
+  // Both, even when one has not ended.
+  const bool streams_ended = parts_->streaming->Stop(absl::Seconds(2));
+  return parts_->listener->Drain(absl::Seconds(2)) && streams_ended;
 }
 
 }  // namespace wherry::server

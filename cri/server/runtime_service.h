@@ -18,10 +18,13 @@ class Service;
 namespace wherry::stats {
 class Collector;
 }
+namespace wherry::streaming {
+class Server;
+}
 
 // CRI's RuntimeService. Every method is translation only: it names the call for the log, hands the request on and puts the
 // result into the answer. Grouped in files by what they are about: version.cc, status.cc, pods.cc, containers.cc,
-// processes.cc, stats.cc, stream_lists.cc; unimplemented.cc has those that this version does not offer, each saying so.
+// processes.cc, streams.cc, stats.cc, stream_lists.cc; unimplemented.cc has those that this version does not offer, each saying so.
 namespace wherry::server {
 
 namespace cri = ::runtime::v1;
@@ -34,6 +37,7 @@ class RuntimeService final : public cri::RuntimeService::Service {
     container::Service& containers;
     network::Network& network;
     stats::Collector& stats;
+    streaming::Server& streaming;
     std::string cgroup_layout;
   };
   RuntimeService(Edge& edge, const Backends& backends) : edge_(edge), backends_(backends) {}

@@ -17,9 +17,6 @@ absl::Status Lacking(absl::string_view rpc) {
     return edge_.Serve({#NAME, Kind::kRead, ""}, [] { return Lacking(#NAME); });                             \
   }
 
-WHERRY_LACKS(Exec)
-WHERRY_LACKS(Attach)
-WHERRY_LACKS(PortForward)
 WHERRY_LACKS(CheckpointContainer)
 
 }  // namespace wherry::server

@@ -1,0 +1,132 @@
+// Exec, attach and port-forward through a whole node: the URL from CRI, then SPDY to it.
+
+#include <gmock/gmock.h>
+
+#include "absl/strings/str_cat.h"
+#include "test/e2e/node.h"
+#include "test/integration/streaming/support.h"
+
+namespace wherry::e2e {
+namespace {
+
+using grpc::StatusCode;
+using streaming::test::SpdyClient;
+using testing::HasSubstr;
+
+class StreamingTest : public NodeTest {
+ protected:
+  grpc::Status TryExec(const std::string& container, const std::vector<std::string>& command,
+                       streaming::Streams streams, std::string* url) {
+    cri::ExecRequest request;
+    request.set_container_id(container);
+    for (const std::string& word : command) request.add_cmd(word);
+    request.set_stdin(streams.in);
+    request.set_stdout(streams.out);
+    request.set_stderr(streams.err);
+    request.set_tty(streams.tty);
+    cri::ExecResponse response;
+    grpc::ClientContext context;
+    grpc::Status status = node.runtime().Exec(&context, request, &response);
+    *url = response.url();
+    return status;
+  }
+  std::string ExecUrl(const std::string& container, const std::vector<std::string>& command,
+                      streaming::Streams streams) {
+    std::string url;
+    grpc::Status status = TryExec(container, command, streams, &url);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return url;
+  }
+};
+
+constexpr streaming::Streams kOut{false, true, true, false}, kAll{true, true, true, false},
+    kTty{true, true, false, true};
+
+// KUBELET G45, G46, G47.
+TEST_F(StreamingTest, AnExecsBytesAndExitCodeReachTheClient) {
+  const std::string container = node.Run(node.RunPod("p"), "c", {"sleep", "5000"});
+  SpdyClient client(ExecUrl(container, {"sh", "-c", "cat; echo err >&2; exit 7"}, kAll));
+  client.OpenRemote(kAll);
+  client.Send(client.names["stdin"], "hello");
+  client.Finish(client.names["stdin"]);
+  ASSERT_TRUE(client.UntilClosed());
+  EXPECT_EQ(client.text("stdout"), "hello");
+  EXPECT_EQ(client.text("stderr"), "err\n");
+  EXPECT_THAT(client.text("error"), HasSubstr(R"("message":"7")"));
+}
+
+TEST_F(StreamingTest, ATerminalHasTheClientsSize) {
+  const std::string container = node.Run(node.RunPod("p"), "c", {"sleep", "5000"});
+  SpdyClient client(ExecUrl(container, {"sh", "-c", "read x; stty size"}, kTty));
+  client.OpenRemote(kTty);
+  client.Send(client.names["resize"], R"({"Width":132,"Height":43})");
+  client.Send(client.names["stdin"], "go\n");
+  ASSERT_TRUE(client.UntilClosed());
+  EXPECT_THAT(client.text("stdout"), HasSubstr("43 132"));
+}
+
+// KUBELET G45: InvalidArgument for tty+stderr or no stream; NotFound.
+TEST_F(StreamingTest, WhatCannotBeIsRefusedAtOnce) {
+  const std::string pod = node.RunPod("p"), container = node.Run(pod, "c", {"sleep", "5000"});
+  const std::string created = node.Create(pod, "d", {"true"});
+  std::string url;
+  EXPECT_EQ(TryExec(container, {"sh"}, {true, true, true, true}, &url).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(TryExec(container, {"sh"}, {}, &url).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(TryExec(container, {}, kOut, &url).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(TryExec("unknown", {"sh"}, kOut, &url).error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(TryExec(created, {"sh"}, kOut, &url).error_code(), StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(StreamingTest, AnAttachmentSeesWhatIsTypedAndPrinted) {
+  const std::string container = node.Run(node.RunPod("p"), "c", {"sh", "-c", "while read x; do echo got $x; done"},
+                                         [](cri::ContainerConfig& config) { config.set_stdin(true); });
+  cri::AttachRequest request;
+  request.set_container_id(container);
+  request.set_stdin(true);
+  request.set_stdout(true);
+  cri::AttachResponse response;
+  grpc::ClientContext context;
+  grpc::Status status = node.runtime().Attach(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  SpdyClient client(response.url());
+  client.OpenRemote({true, true, false, false});
+  client.Send(client.names["stdin"], "this\n");
+  EXPECT_TRUE(client.Until([&] { return client.text("stdout") == "got this\n"; }));
+  client.connection.Hangup();
+  EXPECT_EQ(node.Status(container).state(), cri::CONTAINER_RUNNING);
+}
+
+// KUBELET G46, G47.
+TEST_F(StreamingTest, APortOfAPodIsReachedAndAClosedOneFailsItsPairOnly) {
+  const std::string pod = node.RunPod("p");
+  node.Run(pod, "c", {"nc", "-lk", "-p", "8080", "-e", "cat"});
+  cri::PortForwardRequest request;
+  request.set_pod_sandbox_id(pod);
+  cri::PortForwardResponse response;
+  grpc::ClientContext context;
+  grpc::Status status = node.runtime().PortForward(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  SpdyClient client(response.url(),
+                    "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n");
+  int request_id = 0;
+  auto open = [&](const char* port) {
+    const std::string id = absl::StrCat(request_id++);
+    const uint32_t error = client.Open({{"streamtype", "error"}, {"port", port}, {"requestid", id}});
+    return std::pair(error, client.Open({{"streamtype", "data"}, {"port", port}, {"requestid", id}}));
+  };
+  const auto bad = open("81");
+  ASSERT_TRUE(client.Until([&] { return client.streams[bad.second].reset && client.streams[bad.first].ended; }));
+  EXPECT_THAT(client.streams[bad.first].data, HasSubstr("error forwarding port 81"));
+  // The program may not listen yet.
+  std::pair<uint32_t, uint32_t> good;
+  Eventually("the port to answer", [&] {
+    good = open("8080");
+    client.Send(good.second, "ping");
+    client.Until([&] { return client.streams[good.second].reset || !client.streams[good.second].data.empty(); });
+    return !client.streams[good.second].reset;
+  });
+  EXPECT_EQ(client.streams[good.second].data, "ping");
+}
+
+}  // namespace
+}  // namespace wherry::e2e
