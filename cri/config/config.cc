@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -108,6 +109,28 @@ class Section {
     return Section(node == nullptr ? nullptr : node->as_table(), file_, absl::StrCat(prefix_, key, "."));
   }
 
+  absl::Status Boolean(const char* key, bool* out) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return absl::OkStatus();
+    const auto* value = node->as_boolean();
+    if (value == nullptr) return Error(*node, key, "must be true or false");
+    *out = value->get();
+    return absl::OkStatus();
+  }
+
+  std::vector<std::string> Names() const {
+    std::vector<std::string> names;
+    if (table_ == nullptr) return names;
+    for (const auto& [key, node] : *table_) names.emplace_back(key.str());
+    return names;
+  }
+
+  // About the table itself.
+  absl::Status Complaint(absl::string_view what) const {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_, ": table [", prefix_.substr(0, prefix_.size() - 1), "]: ", what));
+  }
+
   absl::Status Finish() const {
     if (table_ == nullptr) return absl::OkStatus();
     for (const auto& [key, node] : *table_)
@@ -166,6 +189,25 @@ absl::Status ReadRegistry(Section registry, Config* config) {
   return registry.Finish();
 }
 
+bool IsHandlerName(const std::string& name) {
+  if (name.empty() || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return absl::ascii_isdigit(c) || absl::ascii_islower(c) || c == '-'; });
+}
+
+absl::Status ReadHandlers(Section handlers, Config* config) {
+  for (const std::string& name : handlers.Names()) {
+    ASSIGN_OR_RETURN(Section section, handlers.Table(name.c_str()));
+    if (!IsHandlerName(name)) return section.Complaint("a handler's name is a DNS label");
+    Handler& handler = config->handlers[name];
+    RETURN_IF_ERROR(section.Boolean("privileged_without_host_devices", &handler.privileged_without_host_devices));
+    RETURN_IF_ERROR(section.Integer("pids_limit", 0, int64_t{1} << 22, &handler.pids_limit));
+    RETURN_IF_ERROR(section.Integer("memory_limit_bytes", 0, int64_t{1} << 60, &handler.memory_limit_bytes));
+    RETURN_IF_ERROR(section.Finish());
+  }
+  return handlers.Finish();
+}
+
 absl::Status ReadSections(Section& top, Config* config) {
   ASSIGN_OR_RETURN(Section cni, top.Table("cni"));
   RETURN_IF_ERROR(ReadCni(std::move(cni), config));
@@ -178,6 +220,11 @@ absl::Status ReadSections(Section& top, Config* config) {
   RETURN_IF_ERROR(ReadVerifier(std::move(verifier), config));
   ASSIGN_OR_RETURN(Section streaming, top.Table("streaming"));
   RETURN_IF_ERROR(ReadStreaming(std::move(streaming), config));
+  ASSIGN_OR_RETURN(Section cdi, top.Table("cdi"));
+  RETURN_IF_ERROR(cdi.Paths("spec_dirs", &config->cdi.spec_dirs));
+  RETURN_IF_ERROR(cdi.Finish());
+  ASSIGN_OR_RETURN(Section handlers, top.Table("handlers"));
+  RETURN_IF_ERROR(ReadHandlers(std::move(handlers), config));
   ASSIGN_OR_RETURN(Section log, top.Table("log"));
   RETURN_IF_ERROR(log.OneOf("level", {"trace", "debug", "info", "warn", "error"}, &config->log.level));
   return log.Finish();
@@ -206,6 +253,14 @@ absl::StatusOr<Config> Read(const toml::table& table, const std::string& file) {
 }
 
 }  // namespace
+
+absl::StatusOr<Handler> FindHandler(const Config& config, const std::string& name) {
+  if (name.empty()) return Handler{};
+  auto it = config.handlers.find(name);
+  if (it == config.handlers.end())
+    return absl::NotFoundError(absl::StrCat("runtime handler \"", name, "\" is not configured"));
+  return it->second;
+}
 
 absl::StatusOr<Config> Load(const std::string& path) {
   ASSIGN_OR_RETURN_CTX(std::string text, sys::ReadFileAt(AT_FDCWD, path), "configuration");

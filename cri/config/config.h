@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,14 @@
 namespace wherry::config {
 
 enum class CgroupDriver { kAuto, kSystemd, kCgroupfs };
+
+// What a RuntimeClass' handler changes. Pods without one, or with the handler "", have the defaults.
+struct Handler {
+  bool privileged_without_host_devices =
+      false;               // privileged containers have the default devices and those they name only
+  int64_t pids_limit = 0;  // of containers that come without a limit of their own; 0 = none
+  int64_t memory_limit_bytes = 0;
+};
 
 // wherryd's configuration file (TOML). Every key is optional; unknown keys are refused, because a misspelt security
 // setting must not be ignored. The names are an interface to outside tools and never change.
@@ -46,9 +55,16 @@ struct Config {
     uint16_t port = 0;  // 0 = any free port
   } streaming;
   struct {
+    std::vector<std::string> spec_dirs = {"/etc/cdi", "/var/run/cdi"};  // later ones win
+  } cdi;
+  std::map<std::string, Handler> handlers{};  // by name; never ""
+  struct {
     std::string level = "info";  // trace | debug | info | warn | error
   } log;
 };
+
+// The handler that a pod asked for; "" has the defaults. NotFound names one that is not configured.
+absl::StatusOr<Handler> FindHandler(const Config& config, const std::string& name);
 
 // Reads and checks a file. InvalidArgument names file, line and key.
 absl::StatusOr<Config> Load(const std::string& path);

@@ -94,7 +94,7 @@ absl::Status UpdateResources(Core& core, const ::runtime::v1::UpdateContainerRes
 absl::StatusOr<store::Container> Find(const Core& core, const std::string& id);
 
 // The cgroup with its limits and device rules, made and ready to be joined.
-absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::ContainerRecord& record);
+absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::ContainerRecord& record, bool all_devices);
 // Where processes of an existing cgroup go.
 absl::StatusOr<shim::v1::Cgroup> CgroupOf(Core& core, const std::string& path);
 // Kills what is left in a cgroup and removes it. OK when it does not exist.

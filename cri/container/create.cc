@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "cri/config/config.h"
+#include "cri/container/cdi.h"
 #include "cri/container/core.h"
 #include "cri/container/directories.h"
 #include "cri/container/hosts.h"
 #include "cri/container/ids.h"
+#include "cri/container/resources.h"
 #include "cri/container/rollback.h"
 #include "cri/container/signals.h"
 #include "runtime/sys/status.h"
@@ -52,6 +55,8 @@ absl::StatusOr<store::ContainerRecord> NewRecord(Core& core, const store::PodRec
   record.set_created_at_ns(core.Now());
   record.set_cgroup_path(Paths::container_cgroup(pod.cgroup_path(), record.id()));
   *record.mutable_resources() = config.linux().resources();
+  ASSIGN_OR_RETURN(config::Handler handler, config::FindHandler(core.config, pod.runtime_handler()));
+  AddBaseLimits(handler, record);
   ASSIGN_OR_RETURN(int signal, StopSignal(config, image.config));
   record.set_stop_signal(signal);
   return record;
@@ -77,8 +82,14 @@ absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image
                      const std::vector<std::string>& lowerdirs, store::ContainerRecord& record) {
   RETURN_IF_ERROR(EnsureHosts(core.paths, pod, record));
   ASSIGN_OR_RETURN(ImageLayers mounted, HoldMountedImages(core, record));
-  SpecInput input{record.id(), record.config(), pod, image.config, lowerdirs, mounted, core.paths, core.host};
+  ASSIGN_OR_RETURN(config::Handler handler, config::FindHandler(core.config, pod.runtime_handler()));
+  SpecInput input{record.id(), record.config(), pod, image.config, lowerdirs, mounted, core.paths, core.host, handler};
   ASSIGN_OR_RETURN(shim::v1::StartContainerRequest spec, BuildSpec(input));
+  ASSIGN_OR_RETURN(std::vector<std::string> devices, CdiNames(record.config()));
+  if (!devices.empty()) {
+    ASSIGN_OR_RETURN_CTX(cdi::Edits edits, ResolveCdi(core.config.cdi.spec_dirs, devices), "CDI_devices");
+    RETURN_IF_ERROR(ApplyCdi(edits, record, spec));
+  }
   // A wrong profile is found now. The default filter is made anew for each process and would only swell the record.
   ASSIGN_OR_RETURN(std::string filter, SeccompFilter(core, record.config(), spec.process().capabilities()));
   if (HasLocalhostSeccomp(record.config())) spec.mutable_process()->set_seccomp_bpf(std::move(filter));

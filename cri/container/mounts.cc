@@ -114,9 +114,14 @@ absl::Status AddMounts(const SpecInput& input, shim::v1::Rootfs& rootfs) {
   for (const auto& [destination, source] : files) {
     if (destinations.count(destination) == 0) mounts.push_back(PodFile(source, destination, readonly));
   }
-  std::stable_sort(mounts.begin(), mounts.end(), [](const auto& a, const auto& b) { return Depth(a) < Depth(b); });
   for (auto& mount : mounts) *rootfs.add_mounts() = std::move(mount);
+  SortMounts(rootfs);
   return absl::OkStatus();
+}
+
+void SortMounts(shim::v1::Rootfs& rootfs) {
+  std::stable_sort(rootfs.mutable_mounts()->begin(), rootfs.mutable_mounts()->end(),
+                   [](const auto& a, const auto& b) { return Depth(a) < Depth(b); });
 }
 
 }  // namespace wherry::container

@@ -87,6 +87,13 @@ absl::StatusOr<cgroup::Resources> ToCgroup(const ::runtime::v1::LinuxContainerRe
   return result;
 }
 
+void AddBaseLimits(const config::Handler& handler, store::ContainerRecord& record) {
+  auto& resources = *record.mutable_resources();
+  if (resources.unified().count("pids.max") == 0) record.set_pids_limit(handler.pids_limit);
+  if (handler.memory_limit_bytes > 0 && resources.memory_limit_in_bytes() == 0)
+    resources.set_memory_limit_in_bytes(handler.memory_limit_bytes);
+}
+
 void MergeResources(const ::runtime::v1::LinuxContainerResources& from, ::runtime::v1::LinuxContainerResources& to) {
   std::map<std::string, uint64_t> pages;
   for (const auto& page : to.hugepage_limits()) pages[page.page_size()] = page.limit();

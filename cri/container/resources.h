@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cri/config/config.h"
 #include "cri/store/records.pb.h"
 #include "runtime/cgroup/cgroup.h"
 
@@ -17,6 +18,9 @@ absl::StatusOr<cgroup::Resources> ToCgroup(const ::runtime::v1::LinuxContainerRe
 // An update: fields of `from` that are not zero or empty replace those of `to`; huge page limits by page size, where zero is
 // a limit, and unified files by name.
 void MergeResources(const ::runtime::v1::LinuxContainerResources& from, ::runtime::v1::LinuxContainerResources& to);
+
+// The handler's limits where the request has none.
+void AddBaseLimits(const config::Handler& handler, store::ContainerRecord& record);
 
 // What a container may do with device nodes: the harmless ones, ptys, making nodes (but not opening them), and `devices`.
 // InvalidArgument when a host path is no device.

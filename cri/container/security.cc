@@ -86,7 +86,6 @@ absl::Status CheckSecurity(const SpecInput& input) {
   const auto& config = input.config;
   const auto& security = SecurityOf(config);
   if (config.has_windows()) return Refuse("windows", "this is Linux");
-  if (!config.cdi_devices().empty()) return Refuse("CDI_devices", "not supported by this version");
   if (security.privileged() && !input.pod.config().linux().security_context().privileged()) {
     return absl::InvalidArgumentError("security_context.privileged: the sandbox is not privileged");
   }

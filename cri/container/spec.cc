@@ -58,7 +58,7 @@ absl::Status SetRootfs(const SpecInput& input, shim::v1::Rootfs& rootfs) {
   rootfs.set_upperdir(input.paths.upper(input.id));
   rootfs.set_workdir(input.paths.work(input.id));
   rootfs.set_readonly(security.readonly_rootfs());
-  rootfs.set_all_devices(security.privileged());
+  rootfs.set_all_devices(security.privileged() && !input.handler.privileged_without_host_devices);
   RETURN_IF_ERROR(AddMounts(input, rootfs));
   RETURN_IF_ERROR(AddImageVolumes(input, rootfs));
   RETURN_IF_ERROR(SetPaths(input, rootfs));

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "api/oci/image.h"
 #include "api/shim/v1/shim.pb.h"
+#include "cri/config/config.h"
 #include "cri/container/paths.h"
 #include "cri/store/records.pb.h"
 
@@ -36,6 +37,7 @@ struct SpecInput {
   const ImageLayers& mounted_images;
   const Paths& paths;
   const HostFacts& host;
+  const config::Handler& handler;
 };
 
 // All but the cgroup, which exists from Start on.
@@ -48,6 +50,8 @@ absl::StatusOr<shim::v1::Process> BuildProcess(const SpecInput& input);  // proc
 absl::StatusOr<shim::v1::UserSpec> BuildUser(const ::runtime::v1::LinuxContainerSecurityContext& security,
                                              const oci::ImageConfig& image);
 absl::Status AddMounts(const SpecInput& input, shim::v1::Rootfs& rootfs);  // mounts.cc
+// Parents before children, otherwise in the order in which they are.
+void SortMounts(shim::v1::Rootfs& rootfs);
 // A volume whose content is an image. All its errors begin with "ImageVolumeMountFailed", which the kubelet looks for.
 absl::StatusOr<shim::v1::Mount> ImageMount(const ::runtime::v1::Mount& mount, const SpecInput& input,
                                            const std::string& field);            // image_mounts.cc

@@ -1,7 +1,5 @@
 #include "runtime/sys/status.h"
 
-#include <nlohmann/json.hpp>
-
 #include "cri/container/signals.h"
 #include "cri/container/view.h"
 
@@ -63,20 +61,11 @@ void SetOutcome(const store::ContainerRecord& record, ::runtime::v1::ContainerSt
   return status;
 }
 
-std::string VerboseInfo(const store::ContainerRecord& record) {
-  nlohmann::json info = {
-      {"sandboxID", record.pod_id()},       {"pid", record.state() == store::RUNNING ? record.pid() : 0},
-      {"cgroupPath", record.cgroup_path()}, {"state", store::ContainerRecordState_Name(record.state())},
-      {"oomKilled", record.oom_killed()},
-  };
-  return info.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 absl::StatusOr<::runtime::v1::ContainerStatusResponse> Status(const Core& core, const std::string& id, bool verbose) {
   ASSIGN_OR_RETURN(store::Container record, Find(core, id));
   ::runtime::v1::ContainerStatusResponse response;
   *response.mutable_status() = StatusOf(core, *record);
-  if (verbose) (*response.mutable_info())["info"] = VerboseInfo(*record);
+  if (verbose) (*response.mutable_info())["info"] = VerboseInfo(core, *record);
   return response;
 }
 

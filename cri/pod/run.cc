@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "absl/strings/ascii.h"
+#include "cri/config/config.h"
 #include "cri/container/directories.h"
 #include "cri/container/ids.h"
 #include "cri/container/resources.h"
@@ -134,6 +135,7 @@ absl::StatusOr<std::string> RunOnce(Core& core, const cri::RunPodSandboxRequest&
 
 absl::StatusOr<std::string> Run(Core& core, const cri::RunPodSandboxRequest& request) {
   RETURN_IF_ERROR(Validate(request));
+  RETURN_IF_ERROR(config::FindHandler(core.containers.config, request.runtime_handler()).status());
   const cri::PodSandboxMetadata& m = request.config().metadata();
   const std::string key = absl::StrCat(m.namespace_(), "=", m.name(), "=", m.uid(), "=", m.attempt());
   return core.runs.Run(key, [&] { return RunOnce(core, request); });

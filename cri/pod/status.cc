@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cri/container/view.h"
 #include "cri/pod/core.h"
@@ -29,12 +30,25 @@ void FillCommon(const store::PodRecord& pod, Message& out) {
   out.set_runtime_handler(pod.runtime_handler());
 }
 
+// As OCI's runtime configuration has them, because that is where tools look for a pod's network namespace.
+nlohmann::json Namespaces(const store::PodRecord& pod) {
+  nlohmann::json out = nlohmann::json::array();
+  if (!pod.netns_path().empty()) out.push_back({{"type", "network"}, {"path", pod.netns_path()}});
+  if (pod.shim_pid() == 0) return out;
+  const std::string directory = absl::StrCat("/proc/", pod.shim_pid(), "/ns/");
+  if (NamespacesOf(pod.config()).ipc() != cri::NODE) out.push_back({{"type", "ipc"}, {"path", directory + "ipc"}});
+  if (!HasHostNetwork(pod.config())) out.push_back({{"type", "uts"}, {"path", directory + "uts"}});
+  return out;
+}
+
 std::string VerboseInfo(const store::PodRecord& pod) {
-  nlohmann::json info = {{"pid", pod.shim_pid()},
-                         {"cgroupPath", pod.cgroup_path()},
-                         {"networkNamespace", pod.netns_path()},
-                         {"runtimeHandler", pod.runtime_handler()},
-                         {"ips", nlohmann::json::array()}};
+  nlohmann::json info = {
+      {"pid", pod.shim_pid()},
+      {"cgroupPath", pod.cgroup_path()},
+      {"networkNamespace", pod.netns_path()},
+      {"runtimeHandler", pod.runtime_handler()},
+      {"runtimeSpec", {{"linux", {{"cgroupsPath", pod.cgroup_path()}, {"namespaces", Namespaces(pod)}}}}},
+      {"ips", nlohmann::json::array()}};
   for (const std::string& ip : pod.ips()) info["ips"].push_back(ip);
   return info.dump();
 }

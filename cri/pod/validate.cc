@@ -67,8 +67,6 @@ absl::Status CheckSecurity(const cri::LinuxSandboxSecurityContext& security) {
 
 absl::Status Validate(const cri::RunPodSandboxRequest& request) {
   if (!request.has_config()) return Bad("config is missing");
-  if (!request.runtime_handler().empty())
-    return absl::NotFoundError(absl::StrCat("runtime handler \"", request.runtime_handler(), "\" is not configured"));
   if (request.config().has_windows()) return Bad("config.windows: this is a Linux runtime");
   if (absl::Status st = CheckNames(request.config()); !st.ok()) return st;
   if (absl::Status st = CheckPorts(request.config()); !st.ok()) return st;

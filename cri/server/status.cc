@@ -17,19 +17,32 @@ void AddCondition(cri::RuntimeStatus* status, const std::string& type, const net
 }
 
 // One entry for each handler that RunPodSandbox takes; "" is what pods without a RuntimeClass ask for.
-void AddHandlers(cri::StatusResponse* response) {
+void AddHandler(const std::string& name, cri::StatusResponse* response) {
   cri::RuntimeHandler* handler = response->add_runtime_handlers();
-  handler->set_name("");
+  handler->set_name(name);
   handler->mutable_features()->set_recursive_read_only_mounts(true);  // mount_setattr(2), Linux 5.12
   handler->mutable_features()->set_user_namespaces(false);
+}
+
+void AddHandlers(const config::Config& config, cri::StatusResponse* response) {
+  AddHandler("", response);
+  for (const auto& [name, handler] : config.handlers) AddHandler(name, response);
   response->mutable_features()->set_supplemental_groups_policy(true);
 }
 
 std::string Describe(const config::Config& config, const std::string& cgroup_layout) {
+  nlohmann::json handlers = nlohmann::json::object();
+  for (const auto& [name, handler] : config.handlers)
+    handlers[name] = {{"privileged_without_host_devices", handler.privileged_without_host_devices},
+                      {"pids_limit", handler.pids_limit},
+                      {"memory_limit_bytes", handler.memory_limit_bytes}};
   nlohmann::json json = {
       {"root", config.root},
       {"state", config.state},
       {"socket", config.socket},
+      {"cdi", {{"spec_dirs", config.cdi.spec_dirs}}},
+      {"handlers", std::move(handlers)},
+      {"streaming", {{"address", config.streaming.address}, {"port", config.streaming.port}}},
       {"cgroup", {{"layout", cgroup_layout}, {"parent", config.cgroup_parent}}},
       {"cni",
        {{"conf_dir", config.cni.conf_dir}, {"bin_dirs", config.cni.bin_dirs}, {"cache_dir", config.cni.cache_dir}}},
@@ -46,7 +59,7 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*, const cri::StatusReque
     AddCondition(response->mutable_status(), "RuntimeReady", {true, "", ""});
     const network::Readiness network = backends_.network.Ready();
     AddCondition(response->mutable_status(), "NetworkReady", network);
-    AddHandlers(response);
+    AddHandlers(backends_.config, response);
     if (request->verbose()) {
       auto& info = *response->mutable_info();
       info["config"] = Describe(backends_.config, backends_.cgroup_layout);

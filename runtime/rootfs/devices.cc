@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -40,11 +41,30 @@ absl::Status MakeNode(int parent, const std::string& name, const struct stat& li
   return absl::OkStatus();
 }
 
-absl::Status AddDevice(const shim::v1::Device& device, int root) {
+absl::StatusOr<struct stat> HostNode(const shim::v1::Device& device) {
   struct stat st {};
   if (::stat(device.host_path().c_str(), &st) != 0)
     return sys::Errno(absl::StrCat("stat \"", device.host_path(), "\""));
   if (!IsDevice(st)) return absl::InvalidArgumentError(absl::StrCat("\"", device.host_path(), "\" is not a device"));
+  return st;
+}
+
+// The node as the request describes it; the host need not have one.
+struct stat DescribedNode(const shim::v1::Device& device) {
+  struct stat st {};
+  st.st_mode = 0666 | (device.type() == "b" ? S_IFBLK : device.type() == "p" ? S_IFIFO : S_IFCHR);
+  st.st_rdev = device.type() == "p" ? 0 : ::makedev(device.major_number(), device.minor_number());
+  return st;
+}
+
+absl::Status AddDevice(const shim::v1::Device& device, int root) {
+  struct stat st = DescribedNode(device);
+  if (device.type().empty()) {
+    ASSIGN_OR_RETURN(st, HostNode(device));
+  }
+  if (device.has_mode()) st.st_mode = (st.st_mode & S_IFMT) | (device.mode() & 07777);
+  if (device.has_uid()) st.st_uid = device.uid();
+  if (device.has_gid()) st.st_gid = device.gid();
   const size_t slash = device.path().rfind('/');
   if (slash == std::string::npos || slash + 1 == device.path().size() || device.path()[0] != '/')
     return absl::InvalidArgumentError("the path is not absolute");

@@ -93,7 +93,10 @@ void Node::WriteConfig() {
                                        "\"\ncgroup_driver = \"cgroupfs\"\ncgroup_parent = \"" + cgroup_ +
                                        "\"\n[cni]\nconf_dir = \"" + dir_ +
                                        "/net.d\"\nbin_dirs = [\"" WHERRY_BIN_DIR "/cni\"]\ncache_dir = \"" + dir_ +
-                                       "/cni\"\n[log]\nlevel = \"debug\"\n");
+                                       "/cni\"\n[cdi]\nspec_dirs = [\"" + dir_ + "/cdi\", \"" + dir_ +
+                                       "/cdi2\"]\n[handlers.limited]\nprivileged_without_host_devices = true\n"
+                                       "pids_limit = 20\nmemory_limit_bytes = 67108864\n"
+                                       "[log]\nlevel = \"debug\"\n");
   WriteFile(dir_ + "/net.d/10-test.conflist", R"({
     "cniVersion": "1.0.0", "name": "test", "plugins": [{
       "type": "bridge", "bridge": "wtest0", "isGateway": true,

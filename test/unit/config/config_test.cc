@@ -51,6 +51,8 @@ void ExpectEqual(const Config& a, const Config& b) {
   EXPECT_EQ(a.image_verifier.per_verifier_timeout_seconds, b.image_verifier.per_verifier_timeout_seconds);
   EXPECT_EQ(a.streaming.address, b.streaming.address);
   EXPECT_EQ(a.streaming.port, b.streaming.port);
+  EXPECT_EQ(a.cdi.spec_dirs, b.cdi.spec_dirs);
+  EXPECT_EQ(a.handlers.size(), b.handlers.size());
   EXPECT_EQ(a.log.level, b.log.level);
 }
 

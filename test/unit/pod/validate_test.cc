@@ -85,11 +85,5 @@ TEST(ValidateTest, CgroupParentsLeadNowhereElse) {
     EXPECT_TRUE(absl::IsInvalidArgument(With([&](auto& c) { c.mutable_linux()->set_cgroup_parent(bad); }))) << bad;
 }
 
-TEST(ValidateTest, AnUnknownHandlerIsNamed) {
-  cri::RunPodSandboxRequest request = Good();
-  request.set_runtime_handler("kata");
-  EXPECT_THAT(std::string(Validate(request).message()), HasSubstr("\"kata\""));
-}
-
 }  // namespace
 }  // namespace wherry::pod
