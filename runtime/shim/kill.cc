@@ -5,9 +5,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <set>
@@ -22,6 +24,7 @@ namespace {
 
 constexpr int kMaxDepth = 16;
 constexpr int kFreezeRounds = 50;
+constexpr int kStopRounds = 200;
 constexpr char kFreezerState[] = "freezer.state";
 constexpr char kProcs[] = "cgroup.procs";
 
@@ -75,31 +78,36 @@ absl::Status FreezeKillThaw(const std::string& dir) {
 struct Relation {
   pid_t parent = 0;
   pid_t session = 0;
+  bool still = false;  // stopped or dead
 };
 
-// Fields 4 and 6 of /proc/<pid>/stat; the name before them may hold anything, so they are found from the last ')'.
+// Fields 3, 4 and 6 of /proc/<pid>/stat; the name before them may hold anything, so they are found from the last ')'.
 bool ReadRelation(pid_t pid, Relation* out) {
   auto stat = sys::ReadFileAt(AT_FDCWD, absl::StrCat("/proc/", pid, "/stat"), 4096);
   if (!stat.ok()) return false;
   const size_t paren = stat->rfind(')');
   if (paren == std::string::npos) return false;
   std::vector<std::string> fields = absl::StrSplit(stat->substr(paren + 1), ' ', absl::SkipEmpty());
-  return fields.size() > 3 && absl::SimpleAtoi(fields[1], &out->parent) && absl::SimpleAtoi(fields[3], &out->session);
+  if (fields.size() <= 3) return false;
+  out->still = fields[0].find_first_of("TtZXx") == 0;
+  return absl::SimpleAtoi(fields[1], &out->parent) && absl::SimpleAtoi(fields[3], &out->session);
 }
 
-std::set<pid_t> Descendants(pid_t root, const std::vector<pid_t>& candidates) {
+// Adds to `tree` those among `candidates` that descend from a member, or are of the root's session. True when all of the
+// tree that is left was still, and so makes no more children.
+bool AddDescendants(pid_t root, const std::vector<pid_t>& candidates, std::set<pid_t>& tree) {
   std::map<pid_t, Relation> relations;
   for (pid_t pid : candidates) {
     if (Relation r; ReadRelation(pid, &r)) relations[pid] = r;
   }
-  std::set<pid_t> tree = {root};
   for (size_t before = 0; before != tree.size();) {
     before = tree.size();
     for (const auto& [pid, r] : relations) {
       if (tree.count(r.parent) != 0 || r.session == root) tree.insert(pid);
     }
   }
-  return tree;
+  return std::all_of(relations.begin(), relations.end(),
+                     [&](const auto& entry) { return tree.count(entry.first) == 0 || entry.second.still; });
 }
 
 }  // namespace
@@ -124,14 +132,20 @@ bool CgroupIsEmpty(const v1::Cgroup& cgroup) {
 absl::Status KillTree(pid_t root, const v1::Cgroup& cgroup) {
   std::string dir = FreezerDir(cgroup);
   if (dir.empty()) dir = cgroup.unified_dir();
-  // Stopped processes do not fork: a second look then finds the children that were born during the first.
+  // Stopped processes do not fork: a look at a tree that is still finds all of it. A fork that was under way when the signal
+  // came is completed first, so one waits for the stop itself; not for ever, as a process in the kernel may take long.
   std::set<pid_t> tree = {root};
-  for (size_t before = 0; before != tree.size();) {
-    before = tree.size();
+  for (int round = 0; round < kStopRounds; ++round) {
+    const size_t before = tree.size();
     for (pid_t pid : tree) (void)::kill(pid, SIGSTOP);
-    for (pid_t pid : Descendants(root, MembersOf(dir))) tree.insert(pid);
+    if (AddDescendants(root, MembersOf(dir), tree) && tree.size() == before) break;
+    (void)::sched_yield();
   }
-  for (pid_t pid : tree) (void)::kill(pid, SIGKILL);
+  for (size_t killed = 0; killed != tree.size();) {
+    killed = tree.size();
+    for (pid_t pid : tree) (void)::kill(pid, SIGKILL);
+    (void)AddDescendants(root, MembersOf(dir), tree);
+  }
   return absl::OkStatus();
 }
 

@@ -99,7 +99,7 @@ TEST_F(StreamingTest, AnAttachmentSeesWhatIsTypedAndPrinted) {
 // KUBELET G46, G47.
 TEST_F(StreamingTest, APortOfAPodIsReachedAndAClosedOneFailsItsPairOnly) {
   const std::string pod = node.RunPod("p");
-  node.Run(pod, "c", {"nc", "-lk", "-p", "8080", "-e", "cat"});
+  node.Run(pod, "c", {"nc", "-ll", "-p", "8080", "-e", "cat"});
   cri::PortForwardRequest request;
   request.set_pod_sandbox_id(pod);
   cri::PortForwardResponse response;

@@ -1,5 +1,6 @@
 #include "test/integration/backend/node.h"
 
+#include <net/if.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mount.h>
@@ -97,7 +98,7 @@ void BackendTest::SetUp() {
 
 void BackendTest::TearDown() {
   if (pods_ != nullptr) {
-    for (const auto& pod : pods_->List({})) EXPECT_TRUE(pods_->Remove(pod.id()).ok());
+    for (const auto& pod : pods_->List({})) EXPECT_EQ(pods_->Remove(pod.id()), absl::OkStatus());
   }
   backend_.reset();
   pods_.reset();
@@ -109,7 +110,7 @@ void BackendTest::TearDown() {
   EXPECT_EQ(::umount2(dir_.c_str(), MNT_DETACH), 0);
   EXPECT_EQ(::rmdir(dir_.c_str()), 0);
   // The plugin made it; a pod of the host's network needs none.
-  if (fs::exists("/sys/class/net/wstream0")) {
+  if (::if_nametoindex("wstream0") != 0) {
     EXPECT_EQ(Spawn({"/usr/sbin/ip", "link", "del", "wstream0"}), 0);
   }
 }

@@ -27,13 +27,13 @@ class ContainerdTest : public Node {
     if (access((Peer("bin/containerd")).c_str(), X_OK) != 0)
       GTEST_SKIP() << "no containerd in " << WHERRY_PEER_DIR << " (hack/peer.sh fetches it)";
     Node::SetUp();
-    for (const char* dir : {"rootfs/bin", "etc/cni/net.d", "opt/cni"}) fs::create_directories(root_ / dir);
+    for (const char* dir : {"rootfs/bin", "etc/cni/net.d", "opt/cni", "run"}) fs::create_directories(root_ / dir);
     fs::copy_file("/bin/busybox", root_ / "rootfs/bin/busybox");
     fs::create_symlink(WHERRY_CNI_DIR, root_ / "opt/cni/bin");
     std::ofstream(root_ / "containerd.toml")
         << "version = 2\nroot = \"" << (root_ / "root").string() << "\"\nstate = \"" << (root_ / "state").string()
         << "\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"" << Socket() << "\"\n";
-    for (const char* dir : {"etc", "opt"})
+    for (const char* dir : {"etc", "opt", "run"})
       ASSERT_EQ(mount((root_ / dir).c_str(), (fs::path("/") / dir).c_str(), nullptr, MS_BIND, nullptr), 0);
     StartDaemon();
   }
@@ -42,8 +42,7 @@ class ContainerdTest : public Node {
       kill(daemon_, SIGTERM);
       waitpid(daemon_, nullptr, 0);
     }
-    umount2("/etc", MNT_DETACH);
-    umount2("/opt", MNT_DETACH);
+    for (const char* dir : {"/etc", "/opt", "/run"}) umount2(dir, MNT_DETACH);
     // runc leaves the parent of a container's cgroup, in each hierarchy.
     std::error_code none;
     for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", none))
