@@ -52,8 +52,13 @@ bool IsGone(const absl::Status& status) { return sys::IsErrno(status, ENOENT) ||
 // v2: cgroup.events says whether the whole subtree is populated.
 absl::Status WaitForEvent(const std::string& dir, int events, const Deadline& deadline) {
   while (true) {
-    if (::lseek(events, 0, SEEK_SET) < 0) return sys::Errno("lseek cgroup.events");
-    auto text = sys::ReadAll(events, 4096);
+    // Somebody else may remove the empty cgroup meanwhile: then both calls say ENODEV.
+    absl::StatusOr<std::string> text = std::string();
+    if (::lseek(events, 0, SEEK_SET) < 0) {
+      text = sys::Errno("lseek cgroup.events");
+    } else {
+      text = sys::ReadAll(events, 4096);
+    }
     if (IsGone(text.status())) return absl::OkStatus();
     RETURN_IF_ERROR(text.status());
     if (absl::StrContains(*text, "populated 0")) return absl::OkStatus();
