@@ -15,7 +15,8 @@ class Turns {
    public:
     Turn(Turns& turns, std::string id) : turns_(turns), id_(std::move(id)) {
       absl::MutexLock lock(&turns_.mutex_);
-      turns_.mutex_.Await(absl::Condition(this, &Turn::Insert));
+      turns_.mutex_.Await(absl::Condition(this, &Turn::IsFree));
+      turns_.busy_.insert(id_);
     }
     ~Turn() {
       absl::MutexLock lock(&turns_.mutex_);
@@ -25,7 +26,8 @@ class Turns {
     Turn& operator=(const Turn&) = delete;
 
    private:
-    bool Insert() ABSL_NO_THREAD_SAFETY_ANALYSIS { return turns_.busy_.insert(id_).second; }
+    // Also asked by whoever releases the lock, so it changes nothing.
+    bool IsFree() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return turns_.busy_.count(id_) == 0; }
     Turns& turns_;
     const std::string id_;
   };
