@@ -202,7 +202,7 @@ TEST_F(BadInputTest, WhatCannotBeHonouredIsRefused) {
 
 TEST_F(BadInputTest, CorruptArchiveLeavesNothing) {
   std::filesystem::create_directories(node.dir() + "/logs");
-  Census before = Now();
+  Census before = TakeAtRest(node.dir(), node.cgroup(), node.pid());
   std::string path = node.dir() + "/logs/corrupt.tar";
   std::filesystem::copy_file("/mnt/busybox.tar", path);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);

@@ -103,10 +103,13 @@ Census Take(const std::string& dir, const std::string& cgroup, pid_t daemon) {
 
 Census TakeAtRest(const std::string& dir, const std::string& cgroup, pid_t daemon) {
   Census census;
-  Eventually("the interfaces of removed pods to go", [&] {
+  const auto none = [](const std::multiset<std::string>& names, const char* prefix) {
+    const auto first = names.lower_bound(prefix);
+    return first == names.end() || first->rfind(prefix, 0) != 0;
+  };
+  Eventually("interfaces of removed pods and directories of ended imports to go", [&] {
     census = Take(dir, cgroup, daemon);
-    return std::none_of(census.links.begin(), census.links.end(),
-                        [](const std::string& link) { return link.rfind("veth", 0) == 0; });
+    return none(census.links, "veth") && none(census.files, "/lib/images/staging/");
   });
   return census;
 }

@@ -19,7 +19,8 @@ struct Census {
 // pid.
 Census Take(const std::string& dir, const std::string& cgroup, pid_t daemon);
 
-// Of a node on which no pod is left: waits until the kernel has dismantled the namespaces of those that were there.
+// Of a node on which no pod is left: waits until the kernel has dismantled the namespaces of those that were there, and
+// until wherryd has removed in the background what an import needed.
 Census TakeAtRest(const std::string& dir, const std::string& cgroup, pid_t daemon);
 
 // One line for each difference; empty when equal.

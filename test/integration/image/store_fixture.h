@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "cri/image/remove_tree.h"
@@ -96,7 +97,9 @@ class StoreTest : public ::testing::Test {
   }
   static std::string Read(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
+    std::ostringstream text;
+    text << in.rdbuf();  // sees to it that a process which ends meanwhile is no exception
+    return text.str();
   }
 
   std::string root_;
