@@ -12,7 +12,7 @@ std::string BarLine(const LayerBar& layer, size_t width) {
   const uint64_t done = std::min(layer.done, layer.size);
   const std::string name = ShortId(layer.digest);
   const std::string count = absl::StrCat(Bytes(done), " / ", Bytes(layer.size));
-  const std::string plain = absl::StrCat(name, "  ", count).substr(0, width);
+  std::string plain = absl::StrCat(name, "  ", count).substr(0, width);
   const size_t rest = name.size() + count.size() + 6;  // blanks and brackets
   if (width < rest + 10) return plain;
   const size_t bar = std::min(kMaxBar, width - rest);

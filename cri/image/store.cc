@@ -390,7 +390,7 @@ absl::StatusOr<std::string> Store::Tag(const std::string& ref, const std::string
   if (name.tag.empty()) return absl::InvalidArgumentError(absl::StrCat("\"", tag, "\" has no tag"));
   absl::Status status;
   writer_.Run([&] { status = AddTag(image->id, name.Tagged(), force); });
-  RETURN_IF_ERROR_CTX(status, absl::StrCat("tag \"", tag, "\""));
+  if (!status.ok()) return sys::Annotate(status, absl::StrCat("tag \"", tag, "\""));
   return name.Tagged();
 }
 

@@ -314,8 +314,8 @@ std::string Node::LogText(const std::string& container) {
 
 void Node::ImportImage(const std::string& archive, const std::string& name, const std::string& program) {
   if (!fs::exists(archive)) {
-    ASSERT_EQ(Spawn({"/usr/bin/env", "BUSYBOX=" + program, "/bin/bash", WHERRY_SOURCE_DIR "/hack/busybox-image.sh",
-                     archive, "docker.io/library/" + name}),
+    const std::string script = std::string(WHERRY_SOURCE_DIR) + "/hack/busybox-image.sh";
+    ASSERT_EQ(Spawn({"/usr/bin/env", "BUSYBOX=" + program, "/bin/bash", script, archive, "docker.io/library/" + name}),
               0);
   }
   wherry::v1::ImportImageRequest req;

@@ -20,6 +20,7 @@ constexpr const plugins::Plugin* kPlugins[] = {&plugins::kBandwidth, &plugins::k
 std::vector<std::string> wherry::fuzz::Seeds() {
   // The first byte chooses what reads it: CNI_ARGS, or all plugins, for ADD or DEL.
   return {
+      // NOLINTBEGIN(bugprone-suspicious-missing-comma): long documents in pieces
       R"(A{"name":"n","bridge":"b0","isGateway":true,"mtu":1400,"vlan":100,"vlanTrunk":[{"id":101},{"minID":200,"maxID":210}],)"
       R"("ipMasq":true,"ipMasqBackend":"iptables","ipam":{"type":"host-local"},"runtimeConfig":{"mac":"02:00:00:00:00:01"}})",
       R"(A{"name":"n","args":{"cni":{"ips":["10.1.0.9/24"]}},"runtimeConfig":{"ipRanges":[[{"subnet":"fd00::/64"}]]},"ipam":{"ranges":[)"
@@ -30,6 +31,7 @@ std::vector<std::string> wherry::fuzz::Seeds() {
       R"(A{"name":"n","backend":"iptables","ingressPolicy":"same-bridge","iptablesAdminChainName":"MINE"})",
       R"(A{"name":"n","mtu":1400,"promisc":true,"allmulti":false,"txQLen":5,"sysctl":{"net.core.somaxconn":"7","net/ipv4/conf/IFNAME/x":"1"}})",
       "#IgnoreUnknown=1;IP=10.1.0.9;GATEWAY=10.1.0.1;MAC=02:00:00:00:00:01;K8S_POD_NAME=web",
+      // NOLINTEND(bugprone-suspicious-missing-comma)
   };
 }
 

@@ -109,6 +109,7 @@ class PowerLossTest : public StoreTest {
   }
   static int Tool(std::vector<std::string> args) {
     std::vector<char*> argv;
+    argv.reserve(args.size() + 1);
     for (std::string& a : args) argv.push_back(a.data());
     argv.push_back(nullptr);
     pid_t pid = -1;

@@ -15,7 +15,6 @@ using test::RegistryImage;
 using test::Request;
 using test::Response;
 using test::TarWriter;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Le;
@@ -25,6 +24,7 @@ class PullLimitsTest : public StoreTest {
   void SetUp() override {
     StoreTest::SetUp();
     std::vector<std::string> tars;
+    tars.reserve(5);
     for (int i = 0; i < 5; ++i) tars.push_back(TarWriter().File("f" + std::to_string(i), std::string(i, 'x')).Bytes());
     image_ = test::MakeImage(tars);
   }
@@ -92,6 +92,7 @@ TEST_F(PullLimitsTest, PullsAtATime) {
   });
   std::atomic<int> asking{0};
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int i = 0; i < 3; ++i)
     threads.emplace_back([&, i] {
       bool first = true;

@@ -177,6 +177,7 @@ TEST_F(TreeTest, EmptyLayersAreLayers) {
 
 int RunTool(std::vector<std::string> args) {
   std::vector<char*> argv;
+  argv.reserve(args.size() + 1);
   for (std::string& a : args) argv.push_back(a.data());
   argv.push_back(nullptr);
   pid_t pid = -1;

@@ -12,7 +12,6 @@ namespace wherry::pod {
 namespace {
 
 namespace cri = ::runtime::v1;
-using testing::HasSubstr;
 
 cri::RunPodSandboxRequest Good() {
   cri::RunPodSandboxRequest request;
