@@ -72,7 +72,7 @@ TEST_F(StreamExecTest, AllOfATerminalsOutputIsThereAtTheEnd) {
 }
 
 TEST_F(StreamExecTest, RefusesWithTheRightCode) {
-  const auto code = [&](const std::string& id, std::vector<std::string> command, Streams streams) {
+  const auto code = [&](const std::string& id, const std::vector<std::string>& command, Streams streams) {
     return backend_->Exec(id, command, streams).status().code();
   };
   EXPECT_EQ(code("nobody", {"true"}, kAll), absl::StatusCode::kNotFound);
@@ -132,6 +132,7 @@ TEST_F(StreamExecTest, AHundredClientsThatVanishAtAnyMomentLeaveNothing) {
   const auto fds = [] { return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}); };
   const auto before = fds();
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([this, t] {
       for (int i = 0; i < 25; ++i) {

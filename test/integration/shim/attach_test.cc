@@ -259,6 +259,7 @@ TEST_F(AttachTest, ClientsThatComeAndGoDoNotDisturbTheLog) {
   Client starter = Attach(true, false, false);
   Write(starter.in, "\n");
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 50; ++i) {
