@@ -120,54 +120,12 @@ census() {
 
 # The kernel takes the interfaces of a namespace that nobody uses any more away by itself, a moment later on a busy machine.
 compare_census() {
-  local processes=(/proc/[0-9]*) # no program is started to count them, which would be one more
   local i
   for ((i = 0; i < 500; i++)); do
     census >"$scratch/after"
     ! cmp -s "$scratch/before" "$scratch/after" || break
     sleep 0.02
   done
-  sed 's/^/   | /' "$scratch/after"
-  if diff "$scratch/before" "$scratch/after"; then
-    echo "   the same as before the first pod"
-  else
-    echo "   LEFT BEHIND: see the lines with > above (before: <)" >&2
-    return 1
-  fi
-}
-
-inside() {
-  show "$bin/wherry" exec web hostname
-  show "$bin/wherry" exec web ps
-  show "$bin/wherry" exec client ip -o -4 addr show eth0
-  show "$bin/wherry" exec client ping -c 1 -W 2 10.88.0.1
-}
-
-show_logs() {
-  show "$bin/wherry" logs web
-  show "$bin/wherry" logs client
-}
-
-# A pod and its container may have the same name; "default/web" is the pod web of the namespace default.
-remove_pods() { show "$bin/wherry" rm -f default/web default/client; }
-
-# Everything that a pod is made of, as the kernel and the disk see it. What serves all pods stays for the next one: the
-# bridge, and the empty directories and cgroups in which pods get theirs.
-census() {
-  local processes=(/proc/[0-9]*) # no program is started to count them, which would be one more
-  echo "mounts:       $(wc -l </proc/self/mountinfo)"
-  echo "processes:    ${#processes[@]}"
-  echo "interfaces:   $(ip -o link | grep -vc ' wherry0:')"
-  echo "cgroups:      $(find /sys/fs/cgroup -path "*/$cgroup/*/*" -type d | wc -l)"
-  echo "addresses:    $(find "$scratch/leases" -name '[0-9]*.[0-9]*' 2>/dev/null | wc -l)"
-  echo "pods' files:  $(find /run/wherry/*/ "$scratch"/root/containers -mindepth 1 2>/dev/null | wc -l)"
-  echo "log files:    $(find /var/log -type f | wc -l)"
-  echo "containers:   $("$bin/wherry" ps -a -o json | jq length), pods: $("$bin/wherry" pods -o json | jq length)"
-}
-
-compare_census() {
-  local processes=(/proc/[0-9]*) # no program is started to count them, which would be one more
-  census >"$scratch/after"
   sed 's/^/   | /' "$scratch/after"
   if diff "$scratch/before" "$scratch/after"; then
     echo "   the same as before the first pod"
