@@ -68,7 +68,9 @@ function(wherry_proto name proto)
     list(APPEND args --grpc_out=${WHERRY_GEN} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN})
   endif()
   file(MAKE_DIRECTORY ${WHERRY_GEN})
-  add_custom_command(OUTPUT ${outs} COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} ${args} ${proto}
+  # Named, so that a changed contract makes what includes the headers anew in the same build, not in the next one.
+  string(REPLACE ".pb.cc" ".pb.h" headers "${outs}")
+  add_custom_command(OUTPUT ${outs} BYPRODUCTS ${headers} COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} ${args} ${proto}
     COMMAND ${CMAKE_COMMAND} -DHEADER=${WHERRY_GEN}/${stem}.pb.h -P ${CMAKE_SOURCE_DIR}/hack/cmake/GuardMacros.cmake
     DEPENDS ${CMAKE_SOURCE_DIR}/${proto} ${CMAKE_SOURCE_DIR}/hack/cmake/GuardMacros.cmake WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM)
   add_library(${name} STATIC ${outs})
