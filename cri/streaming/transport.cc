@@ -1,5 +1,6 @@
 #include "cri/streaming/transport.h"
 
+#include <netinet/tcp.h>
 #include <poll.h>
 
 #include <boost/asio/post.hpp>
@@ -8,12 +9,20 @@
 namespace wherry::streaming {
 namespace {
 
+template <int Name>
+using KeepAlive = asio::detail::socket_option::integer<IPPROTO_TCP, Name>;
+
 class Tcp final : public Transport {
  public:
   explicit Tcp(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    // tcp(7). The default of 2 h is long for a dead client's process to live. Also a client that closed while nothing was read of
+    // much that it had sent is seen by this alone: its end waits for room behind the data, until its kernel forgets it.
+    socket_.set_option(KeepAlive<TCP_KEEPIDLE>(30), ignored);
+    socket_.set_option(KeepAlive<TCP_KEEPINTVL>(10), ignored);
+    socket_.set_option(KeepAlive<TCP_KEEPCNT>(3), ignored);
   }
   void ReadSome(asio::mutable_buffer buffer, Handler handler) override {
     socket_.async_read_some(buffer, std::move(handler));
