@@ -49,9 +49,14 @@ absl::StatusOr<sys::UniqueFd> TakeShm(bool host_ipc, const Surroundings& around)
   return absl::FailedPreconditionError("the pod has no /dev/shm, and its IPC namespace is not the host's");
 }
 
+// Before the first mount: one of the ways to an overlay attaches it for a moment (overlay.cc).
+absl::Status StopPropagation() {
+  ASSIGN_OR_RETURN(sys::UniqueFd slash, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+  return sys::Annotate(sys::ChangeMount(slash.get(), 0, MS_SLAVE, true), "slave propagation of \"/\"");
+}
+
 absl::Status PutOverRoot(const sys::UniqueFd& overlay) {
   ASSIGN_OR_RETURN(sys::UniqueFd slash, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-  RETURN_IF_ERROR_CTX(sys::ChangeMount(slash.get(), 0, MS_SLAVE, true), "slave propagation of \"/\"");
   return sys::Annotate(sys::AttachMount(overlay.get(), slash.get()), "overlay");
 }
 
@@ -110,6 +115,7 @@ absl::StatusOr<Root> Assemble(const shim::v1::StartContainerRequest& request, co
   Root root;
   ASSIGN_OR_RETURN(std::vector<Volume> volumes, TakeVolumes(rootfs, around.procfs));
   ASSIGN_OR_RETURN_CTX(sys::UniqueFd shm, TakeShm(request.host_ipc(), around), "/dev/shm");
+  RETURN_IF_ERROR(StopPropagation());
   ASSIGN_OR_RETURN_CTX(root.directory, MountOverlay(rootfs), "root file system");
   RETURN_IF_ERROR_CTX(PutOverRoot(root.directory), "root file system");
   RETURN_IF_ERROR_CTX(MountProc(root.directory), "mount of /proc");
