@@ -10,6 +10,8 @@ namespace {
 
 namespace cri = ::runtime::v1;
 
+constexpr uint64_t kQuickWalk = 1000;  // files
+
 template <typename Labels>
 bool Selects(const Labels& selector, const Labels& labels) {
   for (const auto& [key, value] : selector) {
@@ -117,36 +119,52 @@ std::vector<cri::PodSandboxStats> Collector::OfPods(const cri::PodSandboxStatsFi
   return out;
 }
 
-std::vector<cri::Metric> Collector::MetricsOf(const store::PodRecord& pod, const store::ContainerRecord* container) {
+std::vector<cri::Metric> Collector::MetricsOf(const store::PodRecord& pod, const store::ContainerRecord* container,
+                                              const FileSystem* file_system) {
   Measured measured;
   measured.pod = &pod;
   measured.container = container;
   measured.now_ns = absl::GetCurrentTimeNanos();
   const std::string& path = container != nullptr ? container->cgroup_path() : pod.cgroup_path();
   const absl::StatusOr<cgroup::Stats> stats = cgroups_.Read(path);
-  const cgroup::CpuDetail cpu = cgroups_.ReadCpu(path);
+  const cgroup::Detail detail = cgroups_.ReadDetail(path);
   if (stats.ok()) measured.stats = &*stats;
-  measured.cpu = &cpu;
-  std::optional<DiskUse> disk;
-  if (container != nullptr) disk = layers_.Get(container->id());
-  if (disk) measured.disk = &*disk;
-  if (container == nullptr && !pod.netns_path().empty())
+  measured.detail = &detail;
+  const absl::StatusOr<std::vector<int>> processes = cgroups_.Processes(path);
+  if (processes.ok()) measured.processes = processes->size();
+  if (container != nullptr) {
+    if (processes.ok()) measured.descriptors = CountDescriptors(*processes);
+    measured.file_system = file_system;
+    measured.disk = DiskUseOf(container->id());
+  } else if (!pod.netns_path().empty()) {
     if (auto interfaces = ReadInterfaces(pod.shim_pid()); interfaces.ok()) measured.interfaces = *std::move(interfaces);
+  }
   return Metrics(measured);
+}
+
+std::optional<DiskUse> Collector::DiskUseOf(const std::string& container) {
+  std::optional<DiskUse> known = layers_.Get(container);
+  if (known) return known;
+  auto walked = Walk(options_.upperdir(container), kQuickWalk);
+  if (walked.ok()) known = *walked;
+  return known;
 }
 
 std::vector<cri::PodSandboxMetrics> Collector::MetricsOfPods() {
   std::vector<cri::PodSandboxMetrics> out;
+  const absl::StatusOr<FileSystem> read = ReadFileSystem(options_.mountpoint);
+  const FileSystem* const file_system = read.ok() ? &*read : nullptr;
   for (const auto& pod : store_.Pods()) {
     if (pod->state() != store::POD_READY) continue;
     cri::PodSandboxMetrics& one = out.emplace_back();
     one.set_pod_sandbox_id(pod->id());
-    for (cri::Metric& metric : MetricsOf(*pod, nullptr)) *one.add_metrics() = std::move(metric);
+    for (cri::Metric& metric : MetricsOf(*pod, nullptr, nullptr)) *one.add_metrics() = std::move(metric);
     for (const auto& container : store_.ContainersOf(pod->id())) {
       if (container->state() != store::RUNNING) continue;
       cri::ContainerMetrics& of_container = *one.add_container_metrics();
       of_container.set_container_id(container->id());
-      for (cri::Metric& metric : MetricsOf(*pod, container.get())) *of_container.add_metrics() = std::move(metric);
+      for (cri::Metric& metric : MetricsOf(*pod, container.get(), file_system))
+        *of_container.add_metrics() = std::move(metric);
     }
   }
   return out;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "api/cri/v1/api.pb.h"
+#include "cri/stats/file_system.h"
 #include "cri/stats/rate.h"
 #include "cri/stats/writable_layer.h"
 #include "cri/store/store.h"
@@ -32,7 +34,10 @@ class Collector {
   std::vector<::runtime::v1::PodSandboxMetrics> MetricsOfPods();
 
  private:
-  std::vector<::runtime::v1::Metric> MetricsOf(const store::PodRecord& pod, const store::ContainerRecord* container);
+  std::vector<::runtime::v1::Metric> MetricsOf(const store::PodRecord& pod, const store::ContainerRecord* container,
+                                               const FileSystem* file_system);
+  // The size of a writable layer too new to be known, when it is small enough to be counted at once.
+  std::optional<DiskUse> DiskUseOf(const std::string& container);
   ::runtime::v1::ContainerStats Read(const store::ContainerRecord& record);
   ::runtime::v1::PodSandboxStats Read(const store::PodRecord& record);
 

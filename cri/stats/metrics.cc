@@ -17,7 +17,7 @@ constexpr std::array<const char*, 6> kBaseLabels = {"container", "id", "image", 
 struct Family {
   const char* name;
   const char* help;
-  std::array<const char*, 2> labels = {};  // beyond the base ones
+  std::array<const char*, 4> labels = {};  // beyond the base ones
 };
 
 constexpr Family kFamilies[] = {
@@ -35,9 +35,25 @@ constexpr Family kFamilies[] = {
     {"container_memory_mapped_file", "Mapped files, in bytes"},
     {"container_memory_swap", "Swap in use, in bytes"},
     {"container_memory_failures_total", "Page faults", {"failure_type", "scope"}},
-    {"container_processes", "Processes and threads, as pids.current counts them"},
-    {"container_fs_usage_bytes", "What the writable layer holds, in bytes"},
-    {"container_fs_inodes_used", "Files and directories of the writable layer"},
+    {"container_memory_failcnt", "Times that the memory limit was hit"},
+    {"container_memory_kernel_usage", "Memory that the kernel uses for it, in bytes"},
+    {"container_memory_max_usage_bytes", "The most memory that was in use at a time"},
+    {"container_oom_events_total", "Processes killed for want of memory"},
+    {"container_processes", "Processes"},
+    {"container_threads", "Processes and threads, as pids.current counts them"},
+    {"container_threads_max", "Limit of processes and threads; 0 is none"},
+    {"container_file_descriptors", "Open file descriptors of all processes"},
+    {"container_sockets", "Open sockets of all processes"},
+    {"container_fs_usage_bytes", "What the writable layer holds, in bytes", {"device"}},
+    {"container_fs_inodes_used", "Files and directories of the writable layer", {"device"}},
+    {"container_fs_limit_bytes", "Size of the file system of the writable layer", {"device"}},
+    {"container_fs_inodes_total", "Inodes of the file system of the writable layer", {"device"}},
+    {"container_fs_inodes_free", "Free inodes of the file system of the writable layer", {"device"}},
+    {"container_fs_reads_bytes_total", "Bytes read from a block device", {"device"}},
+    {"container_fs_reads_total", "Reads from a block device", {"device"}},
+    {"container_fs_writes_bytes_total", "Bytes written to a block device", {"device"}},
+    {"container_fs_writes_total", "Writes to a block device", {"device"}},
+    {"container_blkio_device_usage_total", "Bytes of a block device", {"device", "major", "minor", "operation"}},
     {"container_network_receive_bytes_total", "Bytes received", {"interface"}},
     {"container_network_receive_packets_total", "Packets received", {"interface"}},
     {"container_network_receive_errors_total", "Errors while receiving", {"interface"}},
@@ -70,7 +86,9 @@ class Writer {
   void Count(const char* name, std::optional<uint64_t> value, std::initializer_list<const char*> labels = {}) {
     Add(name, cri::COUNTER, value, labels);
   }
-  void Gauge(const char* name, std::optional<uint64_t> value) { Add(name, cri::GAUGE, value, {}); }
+  void Gauge(const char* name, std::optional<uint64_t> value, std::initializer_list<const char*> labels = {}) {
+    Add(name, cri::GAUGE, value, labels);
+  }
 
   std::vector<cri::Metric> Take() { return std::move(metrics_); }
 
@@ -103,7 +121,7 @@ std::optional<uint64_t> Positive(int64_t value) {
   return static_cast<uint64_t>(value);
 }
 
-void AddCpu(const cgroup::Stats& stats, const cgroup::CpuDetail& cpu, Writer& out) {
+void AddCpu(const cgroup::Stats& stats, const cgroup::Detail& cpu, Writer& out) {
   out.Count("container_cpu_usage_seconds_total", stats.cpu_usage_ns / kSecond, {"total"});
   out.Count("container_cpu_user_seconds_total", Seconds(cpu.user_ns));
   out.Count("container_cpu_system_seconds_total", Seconds(cpu.system_ns));
@@ -112,7 +130,7 @@ void AddCpu(const cgroup::Stats& stats, const cgroup::CpuDetail& cpu, Writer& ou
   out.Count("container_cpu_cfs_throttled_seconds_total", Seconds(cpu.throttled_ns));
 }
 
-void AddMemory(const cgroup::Stats& stats, Writer& out) {
+void AddMemory(const cgroup::Stats& stats, const cgroup::Detail& detail, Writer& out) {
   out.Gauge("container_memory_usage_bytes", stats.memory_usage);
   out.Gauge("container_memory_working_set_bytes", stats.memory_working_set);
   out.Gauge("container_memory_rss", stats.memory_rss);
@@ -121,6 +139,44 @@ void AddMemory(const cgroup::Stats& stats, Writer& out) {
   out.Gauge("container_memory_swap", stats.swap_usage);
   out.Count("container_memory_failures_total", stats.page_faults, {"pgfault", "hierarchy"});
   out.Count("container_memory_failures_total", stats.major_page_faults, {"pgmajfault", "hierarchy"});
+  out.Count("container_memory_failcnt", detail.memory_limit_hits);
+  out.Gauge("container_memory_kernel_usage", detail.memory_kernel);
+  out.Gauge("container_memory_max_usage_bytes", detail.memory_peak);
+  out.Count("container_oom_events_total", detail.oom_kills);
+}
+
+void AddProcesses(const Measured& m, Writer& out) {
+  out.Gauge("container_processes", m.processes);
+  out.Gauge("container_threads", m.stats->pids);
+  out.Gauge("container_threads_max", m.detail->pids_limit);
+  if (!m.descriptors) return;
+  out.Gauge("container_file_descriptors", m.descriptors->all);
+  out.Gauge("container_sockets", m.descriptors->sockets);
+}
+
+void AddFileSystem(const FileSystem& fs, const std::optional<DiskUse>& disk, Writer& out) {
+  const char* device = fs.device.c_str();
+  if (disk) {
+    out.Gauge("container_fs_usage_bytes", disk->bytes, {device});
+    out.Gauge("container_fs_inodes_used", disk->inodes, {device});
+  }
+  out.Gauge("container_fs_limit_bytes", fs.bytes, {device});
+  out.Gauge("container_fs_inodes_total", fs.inodes, {device});
+  out.Gauge("container_fs_inodes_free", fs.inodes_free, {device});
+}
+
+void AddIo(const std::vector<cgroup::IoCounters>& devices, Writer& out) {
+  for (const cgroup::IoCounters& io : devices) {
+    const std::string name = DeviceName(io.major, io.minor);
+    const std::string major = std::to_string(io.major), minor = std::to_string(io.minor);
+    const char* const device = name.c_str();
+    out.Count("container_fs_reads_bytes_total", io.read_bytes, {device});
+    out.Count("container_fs_reads_total", io.reads, {device});
+    out.Count("container_fs_writes_bytes_total", io.written_bytes, {device});
+    out.Count("container_fs_writes_total", io.writes, {device});
+    out.Count("container_blkio_device_usage_total", io.read_bytes, {device, major.c_str(), minor.c_str(), "Read"});
+    out.Count("container_blkio_device_usage_total", io.written_bytes, {device, major.c_str(), minor.c_str(), "Write"});
+  }
 }
 
 void AddNetwork(const std::vector<Interface>& interfaces, Writer& out) {
@@ -163,15 +219,13 @@ std::vector<cri::MetricDescriptor> MetricDescriptors() {
 
 std::vector<cri::Metric> Metrics(const Measured& m) {
   Writer out(m);
-  if (m.stats != nullptr && m.cpu != nullptr) {
-    AddCpu(*m.stats, *m.cpu, out);
-    AddMemory(*m.stats, out);
-    out.Gauge("container_processes", m.stats->pids);
+  if (m.stats != nullptr && m.detail != nullptr) {
+    AddCpu(*m.stats, *m.detail, out);
+    AddMemory(*m.stats, *m.detail, out);
+    AddProcesses(m, out);
+    AddIo(m.detail->io, out);
   }
-  if (m.disk != nullptr) {
-    out.Gauge("container_fs_usage_bytes", m.disk->bytes);
-    out.Gauge("container_fs_inodes_used", m.disk->inodes);
-  }
+  if (m.file_system != nullptr) AddFileSystem(*m.file_system, m.disk, out);
   AddNetwork(m.interfaces, out);
   AddSpec(m.container != nullptr ? m.container->resources() : m.pod->config().linux().resources(), out);
   const int64_t started = m.container != nullptr ? m.container->started_at_ns() : m.pod->created_at_ns();

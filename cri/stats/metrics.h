@@ -1,9 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "api/cri/v1/api.pb.h"
+#include "cri/stats/descriptors.h"
+#include "cri/stats/file_system.h"
 #include "cri/stats/network.h"
 #include "cri/stats/writable_layer.h"
 #include "cri/store/records.pb.h"
@@ -22,9 +25,12 @@ struct Measured {
   const store::PodRecord* pod = nullptr;
   const store::ContainerRecord* container = nullptr;  // null: the pod
   const cgroup::Stats* stats = nullptr;               // null: its cgroup could not be read
-  const cgroup::CpuDetail* cpu = nullptr;             // the same
-  const DiskUse* disk = nullptr;                      // of the writable layer; null when unknown
-  std::vector<Interface> interfaces;                  // of the pod
+  const cgroup::Detail* detail = nullptr;             // the same
+  std::optional<uint64_t> processes;
+  std::optional<Descriptors> descriptors;
+  const FileSystem* file_system = nullptr;  // of the writable layer; null: it has none
+  std::optional<DiskUse> disk;              // of the writable layer; unset when unknown
+  std::vector<Interface> interfaces;        // of the pod
   int64_t now_ns = 0;
 };
 std::vector<::runtime::v1::Metric> Metrics(const Measured& measured);

@@ -25,7 +25,7 @@ struct CloseFts {
 
 }  // namespace
 
-absl::StatusOr<DiskUse> Walk(const std::string& directory) {
+absl::StatusOr<DiskUse> Walk(const std::string& directory, uint64_t most) {
   char* const paths[] = {const_cast<char*>(directory.c_str()), nullptr};
   std::unique_ptr<FTS, CloseFts> fts(fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, nullptr));
   if (fts == nullptr) return sys::Errno(absl::StrCat("fts_open \"", directory, "\""));
@@ -39,7 +39,8 @@ absl::StatusOr<DiskUse> Walk(const std::string& directory) {
     const struct stat& st = *entry->fts_statp;
     if (!S_ISDIR(st.st_mode) && st.st_nlink > 1 && !linked.insert(st.st_ino).second) continue;
     use.bytes += static_cast<uint64_t>(st.st_blocks) * 512;
-    ++use.inodes;
+    if (++use.inodes > most)
+      return absl::ResourceExhaustedError(absl::StrCat("\"", directory, "\" holds more than ", most, " files"));
   }
   use.at_ns = absl::GetCurrentTimeNanos();
   return use;

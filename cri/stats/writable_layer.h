@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,8 +22,9 @@ struct DiskUse {
   int64_t at_ns = 0;  // CLOCK_REALTIME of the walk
 };
 
-// Walks a directory tree on its own file system without following symlinks.
-absl::StatusOr<DiskUse> Walk(const std::string& directory);
+// Walks a directory tree on its own file system without following symlinks. ResourceExhausted when it holds more than `most`
+// files and directories.
+absl::StatusOr<DiskUse> Walk(const std::string& directory, uint64_t most = std::numeric_limits<uint64_t>::max());
 
 // Keeps the size of each container's writable layer. A walk costs what the container has written, which may be minutes, so
 // one thread of lowest priority walks in turn, every ten seconds at most, and calls take the last result. Without a

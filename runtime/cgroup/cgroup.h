@@ -64,10 +64,20 @@ struct Stats {
   uint64_t pids = 0;
 };
 
-// What dashboards want beside the total; unset where the kernel does not count it.
-struct CpuDetail {
-  std::optional<uint64_t> user_ns, system_ns;
+// What one cgroup read and wrote of one block device.
+struct IoCounters {
+  unsigned major = 0, minor = 0;
+  uint64_t read_bytes = 0, written_bytes = 0, reads = 0, writes = 0;
+};
+
+// What dashboards want beside Stats, and what costs as much again to read; unset where the kernel does not count it.
+struct Detail {
+  std::optional<uint64_t> user_ns, system_ns;                        // CPU time
   std::optional<uint64_t> periods, throttled_periods, throttled_ns;  // of the CFS quota
+  std::optional<uint64_t> memory_peak, memory_kernel;                // bytes
+  std::optional<uint64_t> memory_limit_hits, oom_kills;              // v1: without those of cgroups below
+  std::optional<uint64_t> pids_limit;                                // 0 = none
+  std::vector<IoCounters> io;
 };
 
 // One cgroup driver on one host. Paths are relative to the cgroup root and begin with '/', e.g.
@@ -91,7 +101,7 @@ class Cgroups {
   // Removes it and everything below from all hierarchies. OK when it does not exist; processes in it are an error.
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::StatusOr<Stats> Read(const std::string& path) = 0;
-  virtual CpuDetail ReadCpu(const std::string& path) = 0;
+  virtual Detail ReadDetail(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<int>> Processes(const std::string& path) = 0;
 };
 

@@ -57,19 +57,81 @@ absl::StatusOr<Stats> ReadV2Stats(const std::string& dir) {
   return stats;
 }
 
-CpuDetail ReadV2Cpu(const std::string& dir) {
-  CpuDetail detail;
-  auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", kCpuStat));
-  if (!text.ok()) return detail;
-  auto nanoseconds = [&](absl::string_view key) -> std::optional<uint64_t> {
-    if (auto us = KeyedNumber(*text, key)) return *us * 1000;
-    return std::nullopt;
-  };
-  detail.user_ns = nanoseconds("user_usec");
-  detail.system_ns = nanoseconds("system_usec");
-  detail.throttled_ns = nanoseconds("throttled_usec");
-  detail.periods = KeyedNumber(*text, "nr_periods");
-  detail.throttled_periods = KeyedNumber(*text, "nr_throttled");
+namespace {
+
+std::optional<uint64_t> Nanoseconds(absl::string_view text, absl::string_view key) {
+  if (auto us = KeyedNumber(text, key)) return *us * 1000;
+  return std::nullopt;
+}
+
+// The counters of the device that a line begins with ("8:16"), made when they are not there; null when it is none.
+IoCounters* OfDevice(absl::string_view device, std::vector<IoCounters>& all) {
+  const std::pair<absl::string_view, absl::string_view> numbers = absl::StrSplit(device, absl::MaxSplits(':', 1));
+  IoCounters found;
+  if (!absl::SimpleAtoi(numbers.first, &found.major) || !absl::SimpleAtoi(numbers.second, &found.minor)) return nullptr;
+  for (IoCounters& one : all)
+    if (one.major == found.major && one.minor == found.minor) return &one;
+  return &all.emplace_back(found);
+}
+
+}  // namespace
+
+std::optional<uint64_t> ReadPidsLimit(const std::string& dir) {
+  auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", kPidsMax), 4096);
+  if (!text.ok()) return std::nullopt;
+  uint64_t number;
+  return absl::SimpleAtoi(absl::StripAsciiWhitespace(*text), &number) ? number : 0;
+}
+
+std::vector<IoCounters> ParseIoStat(absl::string_view text) {
+  std::vector<IoCounters> out;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    IoCounters* one = fields.size() < 2 ? nullptr : OfDevice(fields[0], out);
+    if (one == nullptr) continue;
+    const std::pair<absl::string_view, uint64_t*> keys[] = {
+        {"rbytes", &one->read_bytes}, {"wbytes", &one->written_bytes}, {"rios", &one->reads}, {"wios", &one->writes}};
+    for (absl::string_view field : fields) {
+      const std::pair<absl::string_view, absl::string_view> pair = absl::StrSplit(field, absl::MaxSplits('=', 1));
+      for (const auto& [key, number] : keys)
+        if (pair.first == key && !absl::SimpleAtoi(pair.second, number)) *number = 0;
+    }
+  }
+  return out;
+}
+
+std::vector<IoCounters> ParseBlkio(absl::string_view bytes, absl::string_view operations) {
+  std::vector<IoCounters> out;
+  for (const bool in_bytes : {true, false}) {
+    for (absl::string_view line : absl::StrSplit(in_bytes ? bytes : operations, '\n', absl::SkipEmpty())) {
+      const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ', absl::SkipEmpty());
+      uint64_t number;
+      if (fields.size() != 3 || !absl::SimpleAtoi(fields[2], &number)) continue;
+      IoCounters* one = OfDevice(fields[0], out);
+      if (one == nullptr) continue;
+      if (fields[1] == "Read") (in_bytes ? one->read_bytes : one->reads) = number;
+      if (fields[1] == "Write") (in_bytes ? one->written_bytes : one->writes) = number;
+    }
+  }
+  return out;
+}
+
+Detail ReadV2Detail(const std::string& dir) {
+  Detail detail;
+  auto read = [&dir](const char* file) { return sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", file)).value_or(""); };
+  const std::string cpu = read(kCpuStat);
+  detail.user_ns = Nanoseconds(cpu, "user_usec");
+  detail.system_ns = Nanoseconds(cpu, "system_usec");
+  detail.throttled_ns = Nanoseconds(cpu, "throttled_usec");
+  detail.periods = KeyedNumber(cpu, "nr_periods");
+  detail.throttled_periods = KeyedNumber(cpu, "nr_throttled");
+  detail.memory_peak = ReadNumber(dir, kMemoryPeak);
+  detail.memory_kernel = KeyedNumber(read(kMemoryStat), "kernel");
+  const std::string events = read(kMemoryEvents);
+  detail.memory_limit_hits = KeyedNumber(events, "max");
+  detail.oom_kills = KeyedNumber(events, "oom_kill");
+  detail.pids_limit = ReadPidsLimit(dir);
+  detail.io = ParseIoStat(read(kIoStat));
   return detail;
 }
 

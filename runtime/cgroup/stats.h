@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -22,6 +23,15 @@ uint64_t WorkingSet(uint64_t usage, uint64_t inactive_file);
 
 // The counters of a v2 cgroup; what a missing controller would count is 0 or unset.
 absl::StatusOr<Stats> ReadV2Stats(const std::string& dir);
-CpuDetail ReadV2Cpu(const std::string& dir);
+Detail ReadV2Detail(const std::string& dir);
+
+// The number in pids.max of either version, 0 for "max"; unset when the file is missing.
+std::optional<uint64_t> ReadPidsLimit(const std::string& dir);
+
+// v2's io.stat: lines of "MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …".
+std::vector<IoCounters> ParseIoStat(absl::string_view text);
+
+// v1's two files: lines of "MAJOR:MINOR Read N" and "… Write N" in bytes and in operations.
+std::vector<IoCounters> ParseBlkio(absl::string_view bytes, absl::string_view operations);
 
 }  // namespace wherry::cgroup

@@ -260,8 +260,8 @@ class V1 : public Cgroups {
     return ReadStats(path);
   }
 
-  CpuDetail ReadCpu(const std::string& path) override {
-    CpuDetail detail;
+  Detail ReadDetail(const std::string& path) override {
+    Detail detail;
     if (auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(Dir("cpuacct", path), "/", kCpuacctStat)); text.ok()) {
       const uint64_t ns_per_tick = 1000000000 / static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
       if (auto ticks = KeyedNumber(*text, "user")) detail.user_ns = *ticks * ns_per_tick;
@@ -272,6 +272,17 @@ class V1 : public Cgroups {
       detail.throttled_periods = KeyedNumber(*text, "nr_throttled");
       detail.throttled_ns = KeyedNumber(*text, "throttled_time");
     }
+    const std::string memory = Dir("memory", path), blkio = Dir("blkio", path);
+    detail.memory_peak = ReadNumber(memory, "memory.max_usage_in_bytes");
+    detail.memory_kernel = ReadNumber(memory, "memory.kmem.usage_in_bytes");
+    detail.memory_limit_hits = ReadNumber(memory, "memory.failcnt");
+    if (auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(memory, "/memory.oom_control")); text.ok())
+      detail.oom_kills = KeyedNumber(*text, "oom_kill");
+    detail.pids_limit = ReadPidsLimit(Dir("pids", path));
+    auto io = [&blkio](const char* file) {
+      return sys::ReadFileAt(AT_FDCWD, absl::StrCat(blkio, "/", file)).value_or("");
+    };
+    detail.io = ParseBlkio(io("blkio.throttle.io_service_bytes_recursive"), io("blkio.throttle.io_serviced_recursive"));
     return detail;
   }
 

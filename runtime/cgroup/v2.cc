@@ -74,7 +74,7 @@ class V2 : public Cgroups {
     return ReadV2Stats(Dir(path));
   }
 
-  CpuDetail ReadCpu(const std::string& path) override { return ReadV2Cpu(Dir(path)); }
+  Detail ReadDetail(const std::string& path) override { return ReadV2Detail(Dir(path)); }
 
   absl::StatusOr<std::vector<int>> Processes(const std::string& path) override {
     RETURN_IF_ERROR(CheckPath(path));

@@ -104,41 +104,72 @@ TEST_F(StatsTest, APodHasItsContainersAndItsTraffic) {
   EXPECT_GE(eth0.rx_bytes().value(), 3000u);
 }
 
-TEST_F(StatsTest, MetricsHaveCadvisorsNamesAndLabels) {
-  std::string pod = node.RunPod("p");
-  std::string c = node.Run(pod, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
+// Metrics as Prometheus would show them: "NAME container=C pod=P device=D" → value.
+class MetricsTest : public StatsTest {
+ protected:
+  std::map<std::string, uint64_t> Shown() {
+    cri::ListMetricDescriptorsResponse descriptors;
+    cri::ListPodSandboxMetricsResponse metrics;
+    grpc::ClientContext first, second;
+    EXPECT_TRUE(node.runtime().ListMetricDescriptors(&first, {}, &descriptors).ok());
+    EXPECT_TRUE(node.runtime().ListPodSandboxMetrics(&second, {}, &metrics).ok());
+    for (const auto& d : descriptors.descriptors())
+      keys_[d.name()].assign(d.label_keys().begin(), d.label_keys().end());
+    std::map<std::string, uint64_t> shown;
+    for (const auto& pod : metrics.pod_metrics()) {
+      for (const cri::Metric& m : pod.metrics()) shown[Name(m)] = m.value().value();
+      for (const auto& container : pod.container_metrics())
+        for (const cri::Metric& m : container.metrics()) shown[Name(m)] = m.value().value();
+    }
+    return shown;
+  }
+
+ private:
+  std::string Name(const cri::Metric& m) {
+    const std::vector<std::string>& keys = keys_.at(m.name());
+    EXPECT_EQ(static_cast<size_t>(m.label_values_size()), keys.size()) << m.name();
+    std::string text = m.name();
+    for (int i = 0; i < m.label_values_size(); ++i) {
+      const std::string& key = keys.at(static_cast<size_t>(i));
+      if (key == "container" || key == "pod" || key == "interface") text += " " + key + "=" + m.label_values(i);
+    }
+    return text;
+  }
+  std::map<std::string, std::vector<std::string>> keys_;
+};
+
+// KUBELET 49, 50
+TEST_F(MetricsTest, HaveCadvisorsNamesAndLabels) {
+  node.Run(node.RunPod("p"), "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
     config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 20);
   });
-  cri::ListMetricDescriptorsResponse descriptors;
-  grpc::ClientContext first, second;
-  ASSERT_TRUE(node.runtime().ListMetricDescriptors(&first, {}, &descriptors).ok());
-  std::map<std::string, std::vector<std::string>> keys;
-  for (const auto& d : descriptors.descriptors()) keys[d.name()].assign(d.label_keys().begin(), d.label_keys().end());
-  cri::ListPodSandboxMetricsResponse metrics;
-  ASSERT_TRUE(node.runtime().ListPodSandboxMetrics(&second, {}, &metrics).ok());
-  ASSERT_EQ(metrics.pod_metrics_size(), 1);
-  EXPECT_EQ(metrics.pod_metrics(0).pod_sandbox_id(), pod);
-  ASSERT_EQ(metrics.pod_metrics(0).container_metrics_size(), 1);
-  EXPECT_EQ(metrics.pod_metrics(0).container_metrics(0).container_id(), c);
-  // As Prometheus would show it: name{labels} → value.
-  std::map<std::string, uint64_t> shown;
-  auto show = [&](const auto& list) {
-    for (const cri::Metric& m : list) {
-      std::string text = m.name();
-      for (int i = 0; i < m.label_values_size(); ++i) {
-        const std::string& key = keys.at(m.name()).at(i);
-        if (key == "container" || key == "pod" || key == "interface") text += " " + key + "=" + m.label_values(i);
-      }
-      shown[text] = m.value().value();
-    }
-  };
-  show(metrics.pod_metrics(0).metrics());
-  show(metrics.pod_metrics(0).container_metrics(0).metrics());
+  auto shown = Shown();
   EXPECT_GT(shown["container_memory_usage_bytes container=c pod=p"], 0u);
   EXPECT_EQ(shown["container_spec_memory_limit_bytes container=c pod=p"], 64u << 20);
   EXPECT_EQ(shown["container_processes container=c pod=p"], 1u);
-  EXPECT_EQ(shown.count("container_cpu_usage_seconds_total container=c pod=p"), 1u);
+  EXPECT_GE(shown["container_memory_max_usage_bytes container=c pod=p"], 4096u);
+  for (const char* name :
+       {"container_cpu_usage_seconds_total", "container_memory_failcnt", "container_oom_events_total",
+        "container_memory_kernel_usage", "container_threads_max", "container_fs_usage_bytes"})
+    EXPECT_EQ(shown.count(std::string(name) + " container=c pod=p"), 1u) << name;
   EXPECT_EQ(shown.count("container_network_receive_bytes_total container= pod=p interface=eth0"), 1u);
+  const uint64_t inodes = shown["container_fs_inodes_total container=c pod=p"];
+  EXPECT_GT(shown["container_fs_limit_bytes container=c pod=p"], shown["container_fs_usage_bytes container=c pod=p"]);
+  EXPECT_LE(shown["container_fs_inodes_free container=c pod=p"], inodes);
+}
+
+TEST_F(MetricsTest, CountWhatProcessesHaveOpen) {
+  const std::string pod = node.RunPod("p");
+  node.Run(pod, "files", {"sh", "-c", "exec 7</etc/passwd 8</etc/passwd sleep 1000"});
+  node.Run(pod, "listens", {"nc", "-l", "-p", "99"});
+  std::map<std::string, uint64_t> shown;
+  Eventually("two files beside the standard three, and a socket to be open", [&] {
+    shown = Shown();
+    return shown["container_file_descriptors container=files pod=p"] == 5 &&
+           shown["container_sockets container=listens pod=p"] == 1;
+  });
+  EXPECT_EQ(shown["container_sockets container=files pod=p"], 0u);
+  EXPECT_EQ(shown["container_threads container=files pod=p"], 1u);
 }
 
 }  // namespace

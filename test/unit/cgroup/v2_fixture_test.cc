@@ -2,6 +2,7 @@
 // have on v1. That the kernel enforces them is for the integration tests.
 
 #include "gmock/gmock.h"
+#include "runtime/cgroup/stats.h"
 #include "runtime/cgroup/v2.h"
 #include "test/unit/cgroup/fixture.h"
 
@@ -20,15 +21,17 @@ class V2FixtureTest : public Fixture {
     Put("pod/cpuset.cpus.effective", "0-3\n");
     Put("pod/c/memory.max", "max\n");
     Put("pod/c/memory.swap.max", "max\n");
-    Put("pod/c/memory.stat", "anon 1000000\nfile 5\ninactive_file 3000\npgfault 7\npgmajfault 1\n");
+    Put("pod/c/memory.stat", "anon 1000000\nfile 5\ninactive_file 3000\nkernel 77\npgfault 7\npgmajfault 1\n");
     Put("pod/c/memory.current", "10000\n");
-    Put("pod/c/memory.events", "oom 3\noom_kill 2\noom_group_kill 0\n");
+    Put("pod/c/memory.events", "max 9\noom 3\noom_kill 2\noom_group_kill 0\n");
     Put("pod/c/cpu.max", "max 100000\n");
     Put("pod/c/cpu.weight", "100\n");
     Put("pod/c/cpu.stat", "usage_usec 12\nuser_usec 1\n");
     Put("pod/c/cpuset.cpus", "\n");
     Put("pod/c/pids.max", "max\n");
     Put("pod/c/pids.current", "4\n");
+    Put("pod/c/memory.peak", "20000\n");
+    Put("pod/c/io.stat", "8:0 \n254:16 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n");
     Put("pod/c/hugetlb.2MB.max", "max\n");
   }
 
@@ -100,6 +103,31 @@ TEST_F(V2FixtureTest, CountersAreRead) {
   EXPECT_EQ(stats->memory_rss, 1000000u);
   EXPECT_EQ(stats->memory_limit, std::nullopt);
   EXPECT_EQ(stats->pids, 4u);
+}
+
+TEST_F(V2FixtureTest, DetailsAreRead) {
+  const Detail detail = v2->ReadDetail("/pod/c");
+  EXPECT_EQ(detail.user_ns, 1000u);
+  EXPECT_EQ(detail.periods, std::nullopt);
+  EXPECT_EQ(detail.memory_peak, 20000u);
+  EXPECT_EQ(detail.memory_kernel, 77u);
+  EXPECT_EQ(detail.memory_limit_hits, 9u);
+  EXPECT_EQ(detail.oom_kills, 2u);
+  EXPECT_EQ(detail.pids_limit, 0u) << "no limit";
+  ASSERT_EQ(detail.io.size(), 1u);
+  const IoCounters& io = detail.io[0];
+  EXPECT_THAT(std::make_pair(io.major, io.minor), testing::Pair(254, 16));
+  EXPECT_THAT((std::vector<uint64_t>{io.read_bytes, io.written_bytes, io.reads, io.writes}),
+              testing::ElementsAre(4096, 8192, 1, 2));
+}
+
+TEST(Blkio, BytesAndOperationsOfADeviceComeTogether) {
+  const auto io = ParseBlkio("8:0 Read 4096\n8:0 Write 512\n8:0 Sync 4608\n8:0 Total 4608\n8:16 Write 7\nTotal 4615\n",
+                             "8:0 Read 2\n8:0 Write 1\nTotal 3\n");
+  ASSERT_EQ(io.size(), 2u);
+  EXPECT_THAT((std::vector<uint64_t>{io[0].read_bytes, io[0].written_bytes, io[0].reads, io[0].writes}),
+              testing::ElementsAre(4096, 512, 2, 1));
+  EXPECT_THAT((std::vector<uint64_t>{io[1].minor, io[1].written_bytes}), testing::ElementsAre(16, 7));
 }
 
 TEST_F(V2FixtureTest, ControllersArePassedDownWhereTheyAreNot) {

@@ -87,6 +87,12 @@ TEST_F(WalkTest, CountsHardLinksOnceAndFollowsNoSymlink) {
   EXPECT_LT(use->bytes, 200000u);
 }
 
+TEST_F(WalkTest, StopsAtTheBound) {
+  for (const char* name : {"/a", "/b", "/c"}) std::ofstream(dir_ + name) << name;
+  EXPECT_EQ(Walk(dir_, 3).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Walk(dir_, 4).ok());
+}
+
 TEST_F(WalkTest, MissingDirectoryIsAnError) { EXPECT_FALSE(Walk(dir_ + "/nosuch").ok()); }
 
 TEST(Convert, LeavesUnknownUnset) {
@@ -114,9 +120,9 @@ TEST(MetricNames, AreAllAnnouncedWithTheLabelsThatTheyCarry) {
   limits.set_memory_limit_in_bytes(1), limits.set_memory_swap_limit_in_bytes(1);
   cgroup::Stats stats;
   stats.swap_usage = 0;
-  const cgroup::CpuDetail cpu{0, 0, 0, 0, 0};
-  const DiskUse disk;
-  const Measured all{&pod, &container, &stats, &cpu, &disk, {{"eth0"}}, kSecond};
+  const cgroup::Detail detail{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {{}}};
+  const FileSystem file_system;
+  const Measured all{&pod, &container, &stats, &detail, 1, Descriptors{}, &file_system, DiskUse{}, {{"eth0"}}, kSecond};
   std::map<std::string, int> announced, sent;
   for (const auto& descriptor : MetricDescriptors()) announced[descriptor.name()] = descriptor.label_keys_size();
   for (const auto& metric : Metrics(all)) sent[metric.name()] = metric.label_values_size();
