@@ -13,7 +13,7 @@ packages=(
   nlohmann-json3-dev libspdlog-dev libtomlplusplus-dev libcli11-dev libyaml-cpp-dev
   # tests, lint, fuzzing, measuring
   libgtest-dev libgmock-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
-  busybox-static docker-registry containernetworking-plugins iptables nftables iproute2 util-linux jq
+  busybox-static openssl docker-registry containernetworking-plugins iptables nftables iproute2 util-linux jq
 )
 
 installed=$(dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)

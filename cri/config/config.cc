@@ -47,6 +47,11 @@ class Section {
     return Error(*Take(key), key, "must be an absolute path without \"..\"");
   }
 
+  absl::Status PathOrNone(const char* key, std::string* out) {
+    RETURN_IF_ERROR(String(key, out));
+    return out->empty() ? absl::OkStatus() : Path(key, out);
+  }
+
   // A literal of IPv4 or IPv6: a name could come to mean another host.
   absl::Status Address(const char* key, std::string* out) {
     RETURN_IF_ERROR(String(key, out));
@@ -165,9 +170,7 @@ absl::Status ReadCni(Section cni, Config* config) {
 }
 
 absl::Status ReadVerifier(Section verifier, Config* config) {
-  RETURN_IF_ERROR(verifier.String("bin_dir", &config->image_verifier.bin_dir));
-  if (!config->image_verifier.bin_dir.empty())
-    RETURN_IF_ERROR(verifier.Path("bin_dir", &config->image_verifier.bin_dir));
+  RETURN_IF_ERROR(verifier.PathOrNone("bin_dir", &config->image_verifier.bin_dir));
   RETURN_IF_ERROR(verifier.Integer("max_verifiers", -1, 1000, &config->image_verifier.max_verifiers));
   RETURN_IF_ERROR(
       verifier.Integer("per_verifier_timeout_seconds", 1, 3600, &config->image_verifier.per_verifier_timeout_seconds));
@@ -178,6 +181,10 @@ absl::Status ReadStreaming(Section streaming, Config* config) {
   std::string& address = config->streaming.address;
   RETURN_IF_ERROR(streaming.Address("address", &address));
   RETURN_IF_ERROR(streaming.Integer("port", 0, 65535, &config->streaming.port));
+  RETURN_IF_ERROR(streaming.PathOrNone("tls_cert_file", &config->streaming.tls_cert_file));
+  RETURN_IF_ERROR(streaming.PathOrNone("tls_key_file", &config->streaming.tls_key_file));
+  if (config->streaming.tls_cert_file.empty() != config->streaming.tls_key_file.empty())
+    return streaming.Complaint("tls_cert_file and tls_key_file go together: set both, or none");
   return streaming.Finish();
 }
 
@@ -242,8 +249,7 @@ absl::StatusOr<Config> Read(const toml::table& table, const std::string& file) {
                          : driver == "cgroupfs" ? CgroupDriver::kCgroupfs
                                                 : CgroupDriver::kAuto;
   RETURN_IF_ERROR(top.Path("cgroup_parent", &config.cgroup_parent));
-  RETURN_IF_ERROR(top.String("libexec_dir", &config.libexec_dir));
-  if (!config.libexec_dir.empty()) RETURN_IF_ERROR(top.Path("libexec_dir", &config.libexec_dir));
+  RETURN_IF_ERROR(top.PathOrNone("libexec_dir", &config.libexec_dir));
   RETURN_IF_ERROR(ReadSections(top, &config));
   RETURN_IF_ERROR(top.Finish());
   if (config.socket.size() >= sizeof(sockaddr_un::sun_path))

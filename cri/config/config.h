@@ -52,7 +52,9 @@ struct Config {
   } image_verifier;
   struct {
     std::string address = "127.0.0.1";
-    uint16_t port = 0;  // 0 = any free port
+    uint16_t port = 0;               // 0 = any free port
+    std::string tls_cert_file = "";  // PEM files; both or none
+    std::string tls_key_file = "";
   } streaming;
   struct {
     std::vector<std::string> spec_dirs = {"/etc/cdi", "/var/run/cdi"};  // later ones win

@@ -126,6 +126,9 @@ absl::Status Daemon::Parts::Listen() {
   streaming::Server::Options streams;
   streams.address = config.streaming.address;
   streams.port = config.streaming.port;
+  streams.tls_cert_file = config.streaming.tls_cert_file;
+  streams.tls_key_file = config.streaming.tls_key_file;
+  streams.warn = [logger = log](const std::string& text) { logger->warn("{}", text); };
   ASSIGN_OR_RETURN(streaming, streaming::Server::Start(streams, *streaming_backend));
   edge = std::make_unique<Edge>(log);
   runtime_service = std::make_unique<RuntimeService>(

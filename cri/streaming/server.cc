@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "cri/streaming/context.h"
 #include "cri/streaming/http_connection.h"
+#include "cri/streaming/tls.h"
 #include "runtime/sys/status.h"
 
 // One thread does all of HTTP and the sessions, without a lock: a session copies between descriptors, which never takes long,
@@ -35,6 +36,7 @@ struct Server::Parts {
   Parts(const Options& options, Backend& backend)
       : acceptor(io), retry(io), context{io, calls, backend, options.idle, options.creation} {}
 
+  absl::Status LoadKeys(const Options& options);
   absl::Status Listen(const Options& options);
   void Accept();
   void OnAccepted(tcp::socket socket);
@@ -47,12 +49,21 @@ struct Server::Parts {
   asio::steady_timer retry;
   Tokens tokens;
   Context context;
+  std::unique_ptr<TlsKeys> keys;  // null: without TLS
   std::string base;
   int strangers = 0;
   std::vector<std::weak_ptr<Stoppable>> sessions;  // those that are over are dropped when the list has doubled
   size_t sweep_at = 16;
   std::thread thread;
 };
+
+absl::Status Server::Parts::LoadKeys(const Options& options) {
+  if (options.tls_cert_file.empty() && options.tls_key_file.empty()) return absl::OkStatus();
+  if (options.tls_cert_file.empty() || options.tls_key_file.empty())
+    return absl::InvalidArgumentError("streaming.tls_cert_file and streaming.tls_key_file go together");
+  ASSIGN_OR_RETURN(keys, TlsKeys::Load(options.tls_cert_file, options.tls_key_file, options.warn));
+  return absl::OkStatus();
+}
 
 absl::Status Server::Parts::Listen(const Options& options) {
   error_code error;
@@ -72,7 +83,7 @@ absl::Status Server::Parts::Listen(const Options& options) {
   const std::string host = address.is_v6() ? absl::StrCat("[", everywhere ? "::1" : address.to_string(), "]")
                            : everywhere    ? "127.0.0.1"
                                            : address.to_string();
-  base = absl::StrCat("http://", host, ":", acceptor.local_endpoint(error).port());
+  base = absl::StrCat(keys == nullptr ? "http://" : "https://", host, ":", acceptor.local_endpoint(error).port());
   if (error) return Failed("getsockname of", options, error);
   return absl::OkStatus();
 }
@@ -93,9 +104,12 @@ void Server::Parts::Accept() {
 
 void Server::Parts::OnAccepted(tcp::socket socket) {
   if (strangers >= kMaxStrangers) return;  // closed
+  std::unique_ptr<Transport> transport =
+      keys == nullptr ? TcpTransport(std::move(socket)) : keys->Accept(std::move(socket));
+  if (transport == nullptr) return;  // no memory
   ++strangers;
-  ServeHttp(context, tokens, TcpTransport(std::move(socket)),
-            {[this](std::shared_ptr<Stoppable> session) {
+  ServeHttp(context, tokens, std::move(transport),
+            {[this](const std::shared_ptr<Stoppable>& session) {
                if (sessions.size() >= sweep_at) {
                  std::erase_if(sessions, [](const auto& weak) { return weak.expired(); });
                  sweep_at = 16 + 2 * sessions.size();
@@ -123,6 +137,7 @@ Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options, Backend& backend) {
   auto parts = std::make_unique<Parts>(options, backend);
+  RETURN_IF_ERROR(parts->LoadKeys(options));
   RETURN_IF_ERROR(parts->Listen(options));
   parts->Accept();
   parts->thread = std::thread([io = &parts->io] { io->run(); });

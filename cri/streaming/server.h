@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,11 +19,14 @@ class Server {
   struct Options {
     std::string address = "127.0.0.1";  // of IPv4 or IPv6
     uint16_t port = 0;                  // 0: any free one
+    // With both, connections are TLS (see tls.h), and URLs https.
+    std::string tls_cert_file = "", tls_key_file = "";
+    std::function<void(const std::string&)> warn = [](const std::string&) {};  // on the server's thread
     std::chrono::milliseconds idle = std::chrono::hours(4);
     std::chrono::milliseconds creation = std::chrono::seconds(30);
   };
 
-  // Listens from then on. `backend` outlives it.
+  // Listens from then on. InvalidArgument for what no address or no pair of certificate and key is. `backend` outlives it.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options, Backend& backend);
   ~Server();
 

@@ -14,16 +14,7 @@ using KeepAlive = asio::detail::socket_option::integer<IPPROTO_TCP, Name>;
 
 class Tcp final : public Transport {
  public:
-  explicit Tcp(asio::ip::tcp::socket socket) : socket_(std::move(socket)) {
-    error_code ignored;
-    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
-    // tcp(7). The default of 2 h is long for a dead client's process to live. Also a client that closed while nothing was read of
-    // much that it had sent is seen by this alone: its end waits for room behind the data, until its kernel forgets it.
-    socket_.set_option(KeepAlive<TCP_KEEPIDLE>(30), ignored);
-    socket_.set_option(KeepAlive<TCP_KEEPINTVL>(10), ignored);
-    socket_.set_option(KeepAlive<TCP_KEEPCNT>(3), ignored);
-  }
+  explicit Tcp(asio::ip::tcp::socket socket) : socket_(std::move(socket)) { TuneSocket(socket_); }
   void ReadSome(asio::mutable_buffer buffer, Handler handler) override {
     socket_.async_read_some(buffer, std::move(handler));
   }
@@ -38,10 +29,7 @@ class Tcp final : public Transport {
     error_code ignored;
     socket_.close(ignored);
   }
-  bool PeerHasClosed() override {
-    pollfd poll{socket_.native_handle(), POLLRDHUP, 0};
-    return ::poll(&poll, 1, 0) == 1 && (poll.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-  }
+  bool PeerHasClosed() override { return PeerOfSocketHasClosed(socket_.native_handle()); }
 
  private:
   asio::ip::tcp::socket socket_;
@@ -72,6 +60,22 @@ class WithPrefix final : public Transport {
 };
 
 }  // namespace
+
+void TuneSocket(asio::ip::tcp::socket& socket) {
+  error_code ignored;
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  // tcp(7). The default of 2 h is long for a dead client's process to live. Also a client that closed while nothing was read of
+  // much that it had sent is seen by this alone: its end waits for room behind the data, until its kernel forgets it.
+  socket.set_option(KeepAlive<TCP_KEEPIDLE>(30), ignored);
+  socket.set_option(KeepAlive<TCP_KEEPINTVL>(10), ignored);
+  socket.set_option(KeepAlive<TCP_KEEPCNT>(3), ignored);
+}
+
+bool PeerOfSocketHasClosed(int fd) {
+  pollfd poll{fd, POLLRDHUP, 0};
+  return ::poll(&poll, 1, 0) == 1 && (poll.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
 
 std::unique_ptr<Transport> TcpTransport(asio::ip::tcp::socket socket) {
   return std::make_unique<Tcp>(std::move(socket));

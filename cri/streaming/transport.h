@@ -34,6 +34,10 @@ class Transport {
 
 std::unique_ptr<Transport> TcpTransport(asio::ip::tcp::socket socket);
 
+// What all connections of ours have, whatever is in them: no delay, and an end when the peer is dead.
+void TuneSocket(asio::ip::tcp::socket& socket);
+bool PeerOfSocketHasClosed(int fd);  // see Transport::PeerHasClosed()
+
 // A transport as Asio's and Beast's algorithms want it (AsyncStream), with bytes that were read too early put back.
 class AnyStream {
  public:

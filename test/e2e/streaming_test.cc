@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 #include "absl/strings/str_cat.h"
 #include "test/e2e/node.h"
 #include "test/integration/streaming/support.h"
@@ -10,8 +15,10 @@ namespace wherry::e2e {
 namespace {
 
 using grpc::StatusCode;
+using streaming::test::RunProgram;
 using streaming::test::SpdyClient;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 class StreamingTest : public NodeTest {
  protected:
@@ -94,6 +101,37 @@ TEST_F(StreamingTest, AnAttachmentSeesWhatIsTypedAndPrinted) {
   EXPECT_TRUE(client.Until([&] { return client.text("stdout") == "got this\n"; }));
   client.connection.Hangup();
   EXPECT_EQ(node.Status(container).state(), cri::CONTAINER_RUNNING);
+}
+
+TEST_F(StreamingTest, WithACertificateUrlsAreHttpsAndWithoutItsKeyNothingStarts) {
+  const std::string key = node.dir() + "/key.pem", other = node.dir() + "/other.pem", cert = node.dir() + "/cert.pem";
+  for (const std::string& file : {key, other})
+    ASSERT_EQ(RunProgram({"openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", file}), 0);
+  ASSERT_EQ(RunProgram({"openssl", "req", "-x509", "-new", "-key", key, "-subj", "/CN=node", "-addext",
+                        "subjectAltName=IP:127.0.0.1", "-out", cert}),
+            0);
+  const std::string container = node.Run(node.RunPod("p"), "c", {"sleep", "5000"}),
+                    config = node.dir() + "/config.toml";
+  node.Kill9();
+  std::ofstream(config, std::ios::app) << "[streaming]\ntls_cert_file = \"" << cert << "\"\ntls_key_file = \"" << key
+                                       << "\"\n";
+  std::filesystem::copy_file(config, config + ".bad");
+  ASSERT_EQ(RunProgram({"sed", "-i", "s/key.pem/other.pem/", config + ".bad"}), 0);
+  const std::string said = node.dir() + "/said";
+  const std::string start = WHERRY_BIN_DIR "/wherryd --config \"$1\" 2>&1";
+  EXPECT_NE(RunProgram({"sh", "-c", start, "sh", config + ".bad"}, said), 0);
+  std::stringstream text;
+  text << std::ifstream(said).rdbuf();
+  EXPECT_THAT(text.str(), HasSubstr("does not go with the key in \"" + other));
+  ASSERT_NO_FATAL_FAILURE(node.Start());
+  const std::string url = ExecUrl(container, {"echo", "secret"}, kOut);
+  EXPECT_THAT(url, StartsWith("https://127.0.0.1:"));
+  ::setenv("SSL_CERT_FILE", cert.c_str(), 1);
+  SpdyClient client(url);
+  client.OpenRemote(kOut);
+  ASSERT_TRUE(client.UntilClosed());
+  EXPECT_EQ(client.text("stdout"), "secret\n");
+  ::unsetenv("SSL_CERT_FILE");
 }
 
 // KUBELET G46, G47.

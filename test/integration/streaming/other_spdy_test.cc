@@ -1,8 +1,5 @@
 // The same protocol as somebody else wrote it down: npm's spdy-transport under node. Both are fetched, in this version, when the test
 // runs first; where there is no node or no registry, it is skipped.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,22 +14,6 @@ namespace {
 constexpr char kModules[] = WHERRY_BUILD_DIR "/spdy-transport";
 constexpr char kPackage[] = "spdy-transport@3.0.0";
 
-// Runs a program of $PATH to its end, its output into `file`. Its status; -1 when there is no such program.
-int RunProgram(std::vector<std::string> words, const std::string& file) {
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1, file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  pid_t pid = -1;
-  int status = -1;
-  if (posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ) == 0) ::waitpid(pid, &status, 0);
-  posix_spawn_file_actions_destroy(&actions);
-  return status;
-}
-
 class OtherSpdyTest : public ServerTest {};
 
 TEST_F(OtherSpdyTest, AnotherImplementationOfSpdyIsUnderstood) {
@@ -44,10 +25,8 @@ TEST_F(OtherSpdyTest, AnotherImplementationOfSpdyIsUnderstood) {
   if (!there) GTEST_SKIP() << "there is no npm, or it cannot fetch " << kPackage;
   ::setenv("NODE_PATH", (std::string(kModules) + "/node_modules").c_str(), 1);
   const std::string url = Exec({"sh", "-c", "cat; echo seen >&2; exit 4"}, {true, true, true, false});
-  EXPECT_EQ(RunProgram({"timeout", "60", "node", WHERRY_SOURCE_DIR "/test/integration/streaming/spdy_transport.js", url,
-                        "8000000"},
-                       out),
-            0);
+  const std::string script = WHERRY_SOURCE_DIR "/test/integration/streaming/spdy_transport.js";
+  EXPECT_EQ(RunProgram({"timeout", "60", "node", script, url, "8000000"}, out), 0);
   std::ifstream in(out);
   const auto result = nlohmann::json::parse(in, nullptr, false);
   std::filesystem::remove(out);

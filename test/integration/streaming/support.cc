@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -101,7 +102,7 @@ absl::StatusOr<std::unique_ptr<Process>> LocalBackend::Exec(const std::string& c
     ::dup2(in_read.get(), 0);
     ::dup2(out_write.get(), 1);
     ::dup2(streams.tty ? out_write.get() : err_write.get(), 2);
-    ::signal(SIGPIPE, SIG_DFL);
+    (void)::signal(SIGPIPE, SIG_DFL);
     ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
@@ -138,7 +139,7 @@ void Eventually(const std::string& what, const std::function<bool()>& done) {
   }
 }
 
-ServerTest::ServerTest() { ::signal(SIGPIPE, SIG_IGN); }
+ServerTest::ServerTest() { (void)::signal(SIGPIPE, SIG_IGN); }
 
 ServerTest::~ServerTest() {
   server.reset();
@@ -161,15 +162,67 @@ std::string ServerTest::Exec(const std::vector<std::string>& command, Streams st
   return Url({Kind::kExec, "c", command, streams});
 }
 
-Connection::Connection(const std::string& url, const std::string& headers, const std::string& method) {
-  const size_t host = url.find("//") + 2, path = url.find('/', host), colon = url.rfind(':');
-  const auto port = static_cast<uint16_t>(std::atoi(url.c_str() + colon + 1));
-  const bool six = url[host] == '[';
+int RunProgram(std::vector<std::string> words, const std::string& file) {
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  pid_t pid = -1;
+  int status = -1;
+  if (posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ) == 0) ::waitpid(pid, &status, 0);
+  posix_spawn_file_actions_destroy(&actions);
+  return status;
+}
+
+void Connection::Connect(const std::string& address, uint16_t port) {
+  const bool six = address == "::1";
   fd_.reset(::socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in v4{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
   sockaddr_in6 v6{AF_INET6, htons(port), 0, in6addr_loopback, 0};
-  const auto* address = six ? reinterpret_cast<sockaddr*>(&v6) : reinterpret_cast<sockaddr*>(&v4);
-  if (::connect(fd_.get(), address, six ? sizeof(v6) : sizeof(v4)) != 0) ADD_FAILURE() << "cannot connect to " << url;
+  const auto* to = six ? reinterpret_cast<sockaddr*>(&v6) : reinterpret_cast<sockaddr*>(&v4);
+  if (::connect(fd_.get(), to, six ? sizeof(v6) : sizeof(v4)) != 0) ADD_FAILURE() << "cannot connect to " << port;
+}
+
+// It ends by itself when our end of the pair is closed, or the server's connection.
+void Connection::ConnectTls(const std::string& address, uint16_t port) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+  fd_.reset(pair[0]);
+  const sys::UniqueFd theirs(pair[1]);
+  std::vector<std::string> words = {"openssl",     "s_client",
+                                    "-quiet",      "-no_ign_eof",
+                                    "-nocommands", "-verify_return_error",
+                                    "-verify_ip",  address,
+                                    "-connect",    absl::StrCat(address == "::1" ? "[::1]" : address, ":", port)};
+  std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  // Twice, so that nobody has to reap it.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::fork() != 0) ::_exit(0);
+    ::dup2(theirs.get(), 0);
+    ::dup2(theirs.get(), 1);
+    ::dup2(::open("/dev/null", O_WRONLY), 2);
+    ::execvp(argv[0], argv.data());
+    ::_exit(127);
+  }
+  ::waitpid(child, nullptr, 0);
+}
+
+Connection::Connection(const std::string& url, const std::string& headers, const std::string& method) {
+  const size_t host = url.find("//") + 2, path = url.find('/', host), colon = url.rfind(':');
+  const auto port = static_cast<uint16_t>(std::strtoul(url.c_str() + colon + 1, nullptr, 10));
+  const std::string address = url[host] == '[' ? "::1" : "127.0.0.1";
+  if (url.compare(0, 8, "https://") == 0) {
+    ConnectTls(address, port);
+  } else {
+    Connect(address, port);
+  }
   Write(absl::StrCat(method, " ", url.substr(path), " HTTP/1.1\r\nHost: x\r\n", headers, "\r\n"));
   std::string got;
   while (got.find("\r\n\r\n") == std::string::npos) {
@@ -182,7 +235,9 @@ Connection::Connection(const std::string& url, const std::string& headers, const
   rest_ = got.substr(end);
 }
 
-int Connection::code() const { return head_.size() < 12 ? 0 : std::atoi(head_.c_str() + 9); }
+int Connection::code() const {
+  return head_.size() < 12 ? 0 : static_cast<int>(std::strtol(head_.c_str() + 9, nullptr, 10));
+}
 
 std::string Connection::Read(size_t max) {
   if (!rest_.empty()) return std::exchange(rest_, "");
@@ -293,7 +348,7 @@ std::string WsClient::Take(size_t bytes) {
     if (more.empty()) break;
     buffer_ += more;
   }
-  const std::string out = buffer_.substr(0, bytes);
+  std::string out = buffer_.substr(0, bytes);
   buffer_.erase(0, out.size());
   return out;
 }
@@ -308,7 +363,7 @@ std::string WsClient::Receive() {
     size = 0;
     for (char c : more) size = size << 8 | static_cast<uint8_t>(c);
   }
-  const std::string message = Take(size);
+  std::string message = Take(size);
   if (last_opcode != 8) return message;
   Send(message, 8);
   return "";

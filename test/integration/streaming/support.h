@@ -44,7 +44,11 @@ class ServerTest : public testing::Test {
   std::unique_ptr<Server> server;  // Start()ed by Url() when nobody has before
 };
 
-// A TCP connection with the server of a URL, after a request by hand.
+// Runs a program of $PATH to its end, its output into `file`. Its status; -1 when there is no such program.
+int RunProgram(std::vector<std::string> words, const std::string& file = "/dev/null");
+
+// A TCP connection with the server of a URL, after a request by hand. With https by way of OpenSSL's s_client, which shares no code
+// with the server, and trusts what $SSL_CERT_FILE holds.
 class Connection {
  public:
   // Sends "METHOD path HTTP/1.1" and `headers`, and reads the answer's head.
@@ -58,6 +62,9 @@ class Connection {
   void Hangup() { fd_.reset(); }
 
  private:
+  void Connect(const std::string& address, uint16_t port);
+  void ConnectTls(const std::string& address, uint16_t port);
+
   sys::UniqueFd fd_;
   std::string head_, rest_;
 };

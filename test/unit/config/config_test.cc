@@ -51,6 +51,8 @@ void ExpectEqual(const Config& a, const Config& b) {
   EXPECT_EQ(a.image_verifier.per_verifier_timeout_seconds, b.image_verifier.per_verifier_timeout_seconds);
   EXPECT_EQ(a.streaming.address, b.streaming.address);
   EXPECT_EQ(a.streaming.port, b.streaming.port);
+  EXPECT_EQ(a.streaming.tls_cert_file, b.streaming.tls_cert_file);
+  EXPECT_EQ(a.streaming.tls_key_file, b.streaming.tls_key_file);
   EXPECT_EQ(a.cdi.spec_dirs, b.cdi.spec_dirs);
   EXPECT_EQ(a.handlers.size(), b.handlers.size());
   EXPECT_EQ(a.log.level, b.log.level);
@@ -92,6 +94,8 @@ per_verifier_timeout_seconds = 3
 [streaming]
 address = "::1"
 port = 10010
+tls_cert_file = "/n"
+tls_key_file = "/o"
 [log]
 level = "debug"
 )");
@@ -117,6 +121,8 @@ level = "debug"
   want.image_verifier.per_verifier_timeout_seconds = 3;
   want.streaming.address = "::1";
   want.streaming.port = 10010;
+  want.streaming.tls_cert_file = "/n";
+  want.streaming.tls_key_file = "/o";
   want.log.level = "debug";
   ExpectEqual(*config, want);
 }
@@ -139,6 +145,10 @@ TEST_F(ConfigTest, RefusesWrongValuesNamingTheKey) {
   EXPECT_THAT(Refusal("[streaming]\naddress = \"localhost\""),
               HasSubstr("\"streaming.address\" must be an IP address"));
   EXPECT_THAT(Refusal("[streaming]\nport = 70000"), HasSubstr("streaming.port"));
+  EXPECT_THAT(Refusal("[streaming]\ntls_key_file = \"key.pem\""),
+              HasSubstr("\"streaming.tls_key_file\" must be an abs"));
+  EXPECT_THAT(Refusal("[streaming]\ntls_key_file = \"/k\""), AllOf(HasSubstr("[streaming]"), HasSubstr("set both")));
+  EXPECT_THAT(Refusal("[streaming]\ntls_cert_file = \"/c\""), HasSubstr("set both"));
   EXPECT_THAT(Refusal("[log]\nlevel = \"loud\""), HasSubstr("log.level"));
   EXPECT_THAT(Refusal("socket = \"/" + std::string(120, 'x') + "\""), HasSubstr("107 bytes"));
 }
