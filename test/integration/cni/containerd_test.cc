@@ -1,40 +1,28 @@
-#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "runtime/sys/child.h"
-#include "test/host_unique.h"
-#include "test/integration/cni/node.h"
+#include "test/integration/cni/other_runtime.h"
 
 // Another runtime on our plugins: Debian's containerd with runc, by `ctr run --cni`, which runs the plugins of /opt/cni/bin by the
-// configuration in /etc/cni/net.d through libcni. Both directories, and containerd's own, are in the test's mount namespace.
+// configuration in /etc/cni/net.d through libcni.
 namespace wherry::cni_test {
 namespace {
 
-namespace fs = std::filesystem;
-
-class ContainerdTest : public Node {
+class ContainerdTest : public OtherRuntime {
  protected:
+  ContainerdTest() : OtherRuntime("bin/containerd") {}
   void SetUp() override {
-    if (access((Peer("bin/containerd")).c_str(), X_OK) != 0)
-      GTEST_SKIP() << "no containerd in " << WHERRY_PEER_DIR << " (hack/peer.sh fetches it)";
-    Node::SetUp();
-    for (const char* dir : {"rootfs/bin", "etc/cni/net.d", "opt/cni", "run"}) fs::create_directories(root_ / dir);
-    fs::copy_file("/bin/busybox", root_ / "rootfs/bin/busybox");
-    fs::create_symlink(WHERRY_CNI_DIR, root_ / "opt/cni/bin");
+    OtherRuntime::SetUp();
+    if (IsSkipped()) return;
     std::ofstream(root_ / "containerd.toml")
         << "version = 2\nroot = \"" << (root_ / "root").string() << "\"\nstate = \"" << (root_ / "state").string()
         << "\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"" << Socket() << "\"\n";
-    for (const char* dir : {"etc", "opt", "run"})
-      ASSERT_EQ(mount((root_ / dir).c_str(), (fs::path("/") / dir).c_str(), nullptr, MS_BIND, nullptr), 0);
     StartDaemon();
   }
   void TearDown() override {
@@ -42,20 +30,13 @@ class ContainerdTest : public Node {
       kill(daemon_, SIGTERM);
       waitpid(daemon_, nullptr, 0);
     }
-    for (const char* dir : {"/etc", "/opt", "/run"}) umount2(dir, MNT_DETACH);
-    // runc leaves the parent of a container's cgroup, in each hierarchy.
-    std::error_code none;
-    for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", none))
-      fs::remove(hierarchy.path() / cgroup_, none);
-    fs::remove(fs::path("/sys/fs/cgroup") / cgroup_, none);
-    if (!root_.empty()) Node::TearDown();
+    OtherRuntime::TearDown();
   }
-  static std::string Peer(const std::string& path) { return std::string(WHERRY_PEER_DIR) + "/usr/" + path; }
   std::string Socket() const { return root_ / "containerd.sock"; }
 
   void StartDaemon() {
     std::string program = Peer("bin/containerd"), config = root_ / "containerd.toml";
-    std::string path = "PATH=" + Peer("bin") + ":" + Peer("sbin") + ":/usr/sbin:/usr/bin:/sbin:/bin";
+    std::string path = Path();
     char option[] = "-c";
     char* arguments[] = {program.data(), option, config.data(), nullptr};
     char* environment[] = {path.data(), nullptr};
@@ -70,15 +51,10 @@ class ContainerdTest : public Node {
   }
   // Runs a container of busybox to its end: its output.
   std::string RunContainer(const std::string& id, const std::string& script) {
-    sys::Children children;
-    auto ended = children.Run({Peer("bin/ctr"),
-                               {"-a", Socket(), "run", "--rm", "--cni", "--cgroup", "/" + cgroup_ + "/" + id,
-                                "--rootfs", (root_ / "rootfs").string(), id, "/bin/busybox", "sh", "-c", script},
-                               {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-                               ""},
-                              sys::Children::Clock::now() + std::chrono::seconds(90));
-    if (!ended.ok()) return ended.status().ToString();
-    return ended->output + ended->errors;
+    return Output(Peer("bin/ctr"),
+                  {"-a", Socket(), "run", "--rm", "--cni", "--cgroup", "/" + cgroup_ + "/" + id, "--rootfs", Rootfs(),
+                   id, "/bin/busybox", "sh", "-c", script},
+                  {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"});
   }
   std::string Log() const {
     std::stringstream out;
@@ -86,7 +62,6 @@ class ContainerdTest : public Node {
     return out.str();
   }
 
-  const std::string cgroup_ = "wherry-cni-test-" + HostUnique(getpid());
   pid_t daemon_ = -1;
 };
 
