@@ -27,6 +27,7 @@ absl::StatusOr<Link> CreateBridge(Socket& host, const BridgeConfig& config) {
       batch, [&](size_t, const nlmsghdr* message) { link = netlink::ParseLink(message); }, &each));
   if (!each[0].ok() && !sys::IsErrno(each[0], EEXIST)) return each[0];  // EEXIST: a parallel ADD was quicker
   RETURN_IF_ERROR(each[1]);
+  if (each[0].ok()) RETURN_IF_ERROR(SetRouterSysctls(link.name));
   return link;
 }
 

@@ -113,9 +113,8 @@ absl::StatusOr<Link> EnsureVlanGateway(netlink::Socket& host, const Namespaces& 
   PutPortVlans(batch, port->index, PlanPortVlans(only));
   netlink::PutLinkFlags(batch, gateway.index, IFF_UP);
   netlink::PutLinkFlags(batch, port->index, IFF_UP);
+  RETURN_IF_ERROR(SetRouterSysctls(gateway.name));
   RETURN_IF_ERROR(host.Exchange(batch));
-  // As for the bridge itself (CVE-2020-10749).
-  RETURN_IF_ERROR(EnsureSysctlIfPresent(absl::StrCat("ipv6/conf/", gateway.name, "/accept_ra"), "0"));
   return gateway;
 }
 

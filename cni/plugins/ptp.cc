@@ -95,8 +95,7 @@ absl::Status ConfigureHost(Socket& host, const netlink::Link& link, const cni::R
   }
   for (const cni::IpConfig& ip : result.ips)
     RETURN_IF_ERROR(EnsureSysctl(ip.address.address.is_v4() ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding", "1"));
-  // A container must not pose as the host's router.
-  return EnsureSysctlIfPresent(absl::StrCat("ipv6/conf/", link.name, "/accept_ra"), "0");
+  return SetRouterSysctls(link.name);  // the pair has no carrier before the container's end is up
 }
 
 // The steps that touch the kernel, with `undo` growing beside them.

@@ -31,4 +31,10 @@ absl::Status EnsureSysctlIfPresent(const std::string& name, absl::string_view va
   return sys::IsErrno(status, ENOENT) ? absl::OkStatus() : status;
 }
 
+absl::Status SetRouterSysctls(const std::string& interface) {
+  for (const char* name : {"accept_dad", "accept_ra"})
+    RETURN_IF_ERROR(EnsureSysctlIfPresent(absl::StrCat("ipv6/conf/", interface, "/", name), "0"));
+  return absl::OkStatus();
+}
+
 }  // namespace wherry::plugins

@@ -17,4 +17,10 @@ absl::Status EnsureSysctl(const std::string& name, absl::string_view value);
 // The same, but OK when there is no such sysctl: a kernel without IPv6.
 absl::Status EnsureSysctlIfPresent(const std::string& name, absl::string_view value);
 
+// For an interface of the host, not up yet or without a carrier, that is the containers' IPv6 router. It takes no routes from what
+// containers advertise (CVE-2020-10749). And its link-local address, of a MAC address that we chose, is not looked for elsewhere
+// (RFC 4862, 5.4): until that is over the kernel solicits no neighbour on behalf of what it forwards, and for up to three seconds
+// nobody from outside would reach the container.
+absl::Status SetRouterSysctls(const std::string& interface);
+
 }  // namespace wherry::plugins

@@ -1,3 +1,4 @@
+#include <linux/if_addr.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,6 +44,14 @@ TEST_F(BridgeTest, AddressesAreUsableAtOnce) {
   ASSERT_TRUE(a.ok()) << a.output;
   EXPECT_TRUE(gateway);
   EXPECT_TRUE(inside);
+}
+
+// The kernel solicits nobody from a tentative address, so that nothing would be forwarded to a pod that has not yet spoken.
+TEST_F(BridgeTest, AFreshBridgeForwardsAtOnce) {
+  MakePod("a");
+  const Outcome a = Add("a", BridgeConf());
+  ASSERT_TRUE(a.ok()) << a.output;
+  EXPECT_EQ(LinkLocalFlags("cni0") & IFA_F_TENTATIVE, 0U);
 }
 
 TEST_F(BridgeTest, ResultSaysWhatTheKernelHas) {

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "api/cni/address.h"
 #include "cni/netlink/socket.h"
 #include "runtime/sys/file.h"
@@ -209,6 +211,18 @@ bool CanBind(const std::string& address) {
   local.sin6_family = AF_INET6;
   inet_pton(AF_INET6, address.c_str(), &local.sin6_addr);
   return bind(socket.get(), reinterpret_cast<sockaddr*>(&local), sizeof(local)) == 0;
+}
+
+unsigned LinkLocalFlags(const std::string& interface) {
+  // proc(5): address, index, prefix length, scope, flags, name.
+  for (int i = 0; i < 3000; ++i, usleep(10000)) {
+    std::ifstream table("/proc/thread-self/net/if_inet6");
+    std::string address, index, length, scope, flags, name;
+    while (table >> address >> index >> length >> scope >> flags >> name)
+      if (name == interface && scope == "20") return static_cast<unsigned>(std::stoul(flags, nullptr, 16));
+  }
+  ADD_FAILURE() << interface << " has no link-local address";
+  return 0;
 }
 
 std::string Fetch(const std::string& address, int port, int patience_seconds) {

@@ -1,3 +1,4 @@
+#include <linux/if_addr.h>
 #include <unistd.h>
 
 #include "cni/netlink/link.h"
@@ -57,6 +58,14 @@ TEST_F(PtpTest, PodsReachTheHostAndEachOtherByIt) {
   RemovePod("b");
   EXPECT_TRUE(Ptp("DEL", "b", conf).ok());
   EXPECT_TRUE(Leases().empty());
+}
+
+// As for a fresh bridge.
+TEST_F(PtpTest, TheHostForwardsToItAtOnce) {
+  MakePod("a");
+  const Outcome a = Ptp("ADD", "a", Conf());
+  ASSERT_TRUE(a.ok()) << a.output;
+  EXPECT_EQ(LinkLocalFlags(a.json()["interfaces"][0]["name"]) & IFA_F_TENTATIVE, 0U);
 }
 
 TEST_F(PtpTest, ItsResultIsTheReferencesAndEitherUndoesTheOther) {
