@@ -78,6 +78,26 @@ in_cgroup() {
   exec "$@"
 }
 
+# Debian's registry on loopback with the images that are pulled.
+start_registry() {
+  cat >"$work/registry.yml" <<YML
+version: 0.1
+log: {level: error, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: $registry}}
+http: {addr: "127.0.0.1:5000"}
+YML
+  docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
+  registry_pid=$!
+  local i
+  for ((i = 0; i < 100; i++)); do
+    ! bash -c 'exec 3<>/dev/tcp/127.0.0.1/5000' 2>/dev/null || return 0
+    sleep 0.1
+  done
+  echo "the registry did not start:" >&2
+  cat "$work/registry.log" >&2
+  return 1
+}
+
 wait_for_socket() {
   local i
   for ((i = 0; i < 300; i++)); do
@@ -99,14 +119,16 @@ inside() {
   mount -t tmpfs -o mode=755 tmpfs /run
   mkdir -p /run/bench
   write_conflist
+  start_registry
   "start_$runtime"
   if ! "$bin/wherry-bench" --endpoint unix:///run/bench/runtime.sock --image "$image" --log-root "$work/logs" \
-    --cpu-cgroup "$cpu_dir" --cgroup-parent "/$cgroup/pods" --json "$work/report.json" "$@"; then
+    --cpu-cgroup "$cpu_dir" --cgroup-parent "/$cgroup/pods" --json "$work/report.json" --pull-repository 127.0.0.1:5000/bulk --daemon "$daemon" "$@"; then
     echo "the end of $runtime's own log:" >&2
     tail -n 15 "$work/log" >&2
     return 1
   fi
-  kill "$daemon"
+  kill "$daemon" "$registry_pid"
+  wait "$registry_pid" || true
   wait "$daemon" || true # the daemon may tell the signal in its exit code
 }
 
@@ -168,12 +190,12 @@ measure() {
   mkdir -p "$work/logs"
   echo
   echo "== $name"
-  work=$work cgroup=$cgroup cpu_dir=$cpu_dir images=$scratch/images image=$image \
+  work=$work cgroup=$cgroup cpu_dir=$cpu_dir images=$scratch/images image=$image registry=$scratch/registry \
     unshare --net --mount --pid --ipc --uts --fork --kill-child --mount-proc --propagation private \
     "$root/hack/bench.sh" --inside "$start" "$@"
   mkdir -p out/bench
+  # What is deleted now would slow the next one down: ext4 passes over inodes that were in use a minute ago. It goes at the end.
   cp "$work/report.json" "out/bench/$name.json"
-  rm -rf "$work"
 }
 
 which=both
@@ -200,6 +222,7 @@ cpu_dir=/sys/fs/cgroup
 cpu_dir+=/$cgroup
 mkdir -p "$cpu_dir/runtime" "$scratch/images"
 hack/busybox-image.sh "$scratch/images/busybox.tar"
+"$bin/wherry-bench" make-registry "$scratch/registry"
 
 if [ $which != wherry ]; then
   hack/peer.sh

@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,6 +45,17 @@ absl::Status WaitForFlock(int fd) {
   return rc == 0 ? absl::OkStatus() : sys::Errno("flock");
 }
 
+// Asks ext4 to take directories made in `dir` for tops of trees of their own, which it puts far from each other (chattr(1), "T").
+// Otherwise all that is ever unpacked shares a few block groups with all that was just removed there, and ext4 gives out no inode
+// that was deleted in the last minutes, but looks at each one again for every file it makes: an image pulled soon after another one
+// was removed took four times as long. Other file systems do not know the flag and do not need it.
+void SpreadDirectories(int dir) {
+  int flags = 0;
+  if (::ioctl(dir, FS_IOC_GETFLAGS, &flags) != 0 || (flags & FS_TOPDIR_FL) != 0) return;
+  flags |= FS_TOPDIR_FL;
+  (void)::ioctl(dir, FS_IOC_SETFLAGS, &flags);
+}
+
 }  // namespace
 
 std::string RandomName() {
@@ -63,6 +76,7 @@ absl::StatusOr<StoreDirs> StoreDirs::Open(const std::string& root) {
   RETURN_IF_ERROR_CTX(WaitForFlock(dirs.pull_lock_.get()), dirs.path_ + "/pull.lock");
   ASSIGN_OR_RETURN(dirs.layers_, MakeDir(top, "layers"));
   ASSIGN_OR_RETURN(dirs.staging_, MakeDir(top, "staging"));
+  SpreadDirectories(dirs.staging());
   RETURN_IF_ERROR_CTX(RemoveContents(dirs.staging()), dirs.path_ + "/staging");
   return dirs;
 }

@@ -25,8 +25,9 @@ class CriClient final : public Client {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessage);
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
-    stub_ = cri::RuntimeService::NewStub(
-        grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments));
+    auto channel = grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
+    stub_ = cri::RuntimeService::NewStub(channel);
+    images_ = cri::ImageService::NewStub(channel);
   }
 
   // OK once the runtime and its network are ready.
@@ -126,6 +127,20 @@ class CriClient final : public Client {
     return response.status().exit_code();
   }
 
+  absl::Status PullImage(const std::string& image) override {
+    cri::PullImageRequest request;
+    request.mutable_image()->set_image(image);
+    cri::PullImageResponse response;
+    return Call("PullImage", &cri::ImageService::Stub::PullImage, request, response);
+  }
+
+  absl::Status RemoveImage(const std::string& image) override {
+    cri::RemoveImageRequest request;
+    request.mutable_image()->set_image(image);
+    cri::RemoveImageResponse response;
+    return Call("RemoveImage", &cri::ImageService::Stub::RemoveImage, request, response);
+  }
+
   absl::StatusOr<int> ListPods() override {
     cri::ListPodSandboxResponse response;
     RETURN_IF_ERROR(Call("ListPodSandbox", &Stub::ListPodSandbox, cri::ListPodSandboxRequest(), response));
@@ -152,7 +167,19 @@ class CriClient final : public Client {
   absl::Status Call(const char* name, Method<Request, Response> method, const Request& request, Response& response) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kDeadline);
-    grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+    return FromGrpc(name, (stub_.get()->*method)(&context, request, &response));
+  }
+
+  template <typename Request, typename Response>
+  absl::Status Call(const char* name,
+                    grpc::Status (cri::ImageService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response& response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    return FromGrpc(name, (images_.get()->*method)(&context, request, &response));
+  }
+
+  static absl::Status FromGrpc(const char* name, const grpc::Status& status) {
     if (status.ok()) return absl::OkStatus();
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                         absl::StrCat(name, ": ", status.error_message()));
@@ -190,6 +217,7 @@ class CriClient final : public Client {
   }
 
   std::unique_ptr<Stub> stub_;
+  std::unique_ptr<cri::ImageService::Stub> images_;
   std::string runtime_;
 };
 

@@ -48,6 +48,9 @@ class Client {
   // The container's exit code once it has ended.
   virtual absl::StatusOr<std::optional<int>> ExitCode(const std::string& id) = 0;
 
+  virtual absl::Status PullImage(const std::string& image) = 0;
+  virtual absl::Status RemoveImage(const std::string& image) = 0;  // OK when absent
+
   // The numbers of entries.
   virtual absl::StatusOr<int> ListPods() = 0;
   virtual absl::StatusOr<int> ListContainers() = 0;

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "test/bench/bulk_registry.h"
 #include "test/bench/pods.h"
 
 namespace wherry::bench {
@@ -20,6 +21,7 @@ struct Arguments {
   std::vector<std::string> only;
   std::string json;
   std::string peer, ours;  // of `compare`
+  std::string registry;    // of `make-registry`
   Options options;
 };
 
@@ -40,8 +42,9 @@ absl::Status Measure(Client& client, const Arguments& arguments, Report& report)
     const char* name;
     absl::Status (*run)(Client&, const Options&, Report&);
   };
-  for (const Scenario& scenario : {Scenario{"life", MeasureLifeCycle}, Scenario{"idle", MeasureIdlePods},
-                                   Scenario{"exec", MeasureExec}, Scenario{"logs", MeasureLogs}}) {
+  for (const Scenario& scenario :
+       {Scenario{"life", MeasureLifeCycle}, Scenario{"idle", MeasureIdlePods}, Scenario{"exec", MeasureExec},
+        Scenario{"logs", MeasureLogs}, Scenario{"pull", MeasurePull}}) {
     const auto& only = arguments.only;
     if (!only.empty() && std::find(only.begin(), only.end(), scenario.name) == only.end()) continue;
     std::cerr << "measuring " << scenario.name << "…\n";
@@ -84,7 +87,7 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--endpoint", arguments.endpoint, "CRI socket")
       ->envname("CONTAINER_RUNTIME_ENDPOINT")
       ->capture_default_str();
-  app.add_option("--only", arguments.only, "scenarios: life, idle, exec, logs (default: all)")->delimiter(',');
+  app.add_option("--only", arguments.only, "scenarios: life, idle, exec, logs, pull (default: all)")->delimiter(',');
   app.add_option("--json", arguments.json, "write the report there, too");
   app.add_option("--image", options.image, "an image with a shell that the runtime has")->capture_default_str();
   app.add_option("--log-root", options.log_root, "directory for container logs (default: a temporary one)");
@@ -96,6 +99,8 @@ void Describe(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--parallel", options.parallel, "life cycles at a time")->capture_default_str();
   app.add_option("--idle-pods", options.idle_pods, "pods that stand still")->capture_default_str();
+  app.add_option("--pull-repository", options.pull_repository, "what make-registry made: REGISTRY/bulk");
+  app.add_option("--daemon", options.daemon, "process id of the runtime, whose memory is watched during pulls");
   app.add_option("--log-megabytes", options.log_megabytes, "how much the log writer prints")->capture_default_str();
   app.add_flag("!--no-cni", options.cni_network, "only pods in the host's network");
   app.add_flag("!--no-host-network", options.host_network, "only pods with a network of their own");
@@ -111,7 +116,13 @@ int main(int argc, char** argv) {
   CLI::App* compare = app.add_subcommand("compare", "prints two JSON reports side by side");
   compare->add_option("peer", arguments.peer, "report of the runtime to compare with")->required();
   compare->add_option("ours", arguments.ours, "report of wherry")->required();
+  CLI::App* make = app.add_subcommand("make-registry", "writes large images as docker-registry stores them");
+  make->add_option("dir", arguments.registry, "the registry's storage directory")->required();
   CLI11_PARSE(app, argc, argv);
+  if (make->parsed()) {
+    const absl::Status made = wherry::bench::WriteBulkRegistry(arguments.registry);
+    return made.ok() ? 0 : wherry::bench::Fail(made);
+  }
   absl::Status status = compare->parsed() ? wherry::bench::RunCompare(arguments) : wherry::bench::Run(arguments);
   return status.ok() ? 0 : wherry::bench::Fail(status);
 }

@@ -22,6 +22,8 @@ struct Options {
   int parallel = 8;    // life cycles at a time
   int idle_pods = 50;  // pods that stand still while memory and lists are measured
   int log_megabytes = 1000;
+  std::string pull_repository;  // "registry/bulk", see bulk_registry.h; "" = none
+  int daemon = 0;               // process id of the runtime
   bool host_network = true, cni_network = true;
 };
 
@@ -55,6 +57,7 @@ absl::Status MeasureLifeCycle(Client& client, const Options& options, Report& re
 absl::Status MeasureIdlePods(Client& client, const Options& options, Report& report);
 absl::Status MeasureExec(Client& client, const Options& options, Report& report);
 absl::Status MeasureLogs(Client& client, const Options& options, Report& report);
+absl::Status MeasurePull(Client& client, const Options& options, Report& report);
 
 // Prints two reports side by side: the peer's, ours, their ratio, and what wherry's design asks for.
 std::string Compare(const Report& peer, const Report& ours);
