@@ -146,7 +146,7 @@ class Owner final : public SpdyLink::Owner, public std::enable_shared_from_this<
 }  // namespace
 
 std::shared_ptr<Stoppable> ServeSpdyForward(Context& context, std::unique_ptr<Transport> transport, std::string pod) {
-  auto link = std::make_shared<SpdyLink>(context, std::move(transport));
+  auto link = std::make_shared<SpdyLink>(context.io, context.idle, std::move(transport));
   auto errors = std::make_shared<Errors>();
   auto forward = std::make_shared<PortForward>(context, std::move(pod), std::make_unique<Client>(link, errors));
   link->Start(std::make_shared<Owner>(context, link, errors, forward));

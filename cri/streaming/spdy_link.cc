@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr size_t kReadBytes = 64 << 10;
+constexpr size_t kReadBytes = 256 << 10;
 constexpr std::chrono::seconds kTick(1);
 // How long a client may take to hang up after it got everything. What the kernel still holds for it is sent all the same, unless
 // the client goes on to send.
@@ -16,12 +16,14 @@ constexpr std::chrono::seconds kLinger(30);
 
 }  // namespace
 
-SpdyLink::SpdyLink(Context& context, std::unique_ptr<Transport> transport)
-    : context_(context),
+SpdyLink::SpdyLink(asio::io_context& io, std::chrono::milliseconds idle, std::unique_ptr<Transport> transport,
+                   spdy::Session::Role role)
+    : io_(io),
+      idle_(idle),
       transport_(std::move(transport)),
-      session_(spdy::Session::Role::kServer, *this),
+      session_(role, *this),
       read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBytes)),
-      timer_(context.io),
+      timer_(io),
       last_byte_(steady_clock::now()) {}
 
 void SpdyLink::Start(std::shared_ptr<Owner> owner) {
@@ -29,6 +31,12 @@ void SpdyLink::Start(std::shared_ptr<Owner> owner) {
   Flush();
   Read();
   Tick();
+}
+
+uint32_t SpdyLink::Open(const spdy::Headers& headers) {
+  const uint32_t id = session_.Open(headers);
+  Flush();
+  return id;
 }
 
 void SpdyLink::Reply(uint32_t id) {
@@ -59,7 +67,7 @@ void SpdyLink::Consumed(uint32_t id, size_t bytes) {
 }
 
 void SpdyLink::Close() {
-  if (owner_ != nullptr) asio::post(context_.io, [owner = std::move(owner_)] {});  // it may be what calls us
+  if (owner_ != nullptr) asio::post(io_, [owner = std::move(owner_)] {});  // it may be what calls us
   owner_ = nullptr;
   if (closing_ || gone_) return;
   closing_ = true;
@@ -132,7 +140,7 @@ void SpdyLink::Tick() {
   timer_.async_wait([self = shared_from_this()](error_code error) {
     if (error || self->gone_) return;
     const auto now = steady_clock::now();
-    const bool silent = now - self->last_byte_ > self->context_.idle;
+    const bool silent = now - self->last_byte_ > self->idle_;
     const bool lingered = self->shut_down_ && now - self->closed_at_ > kLinger;
     // While nothing is read, this is how the end of the client is noticed.
     if (silent || lingered || (!self->reading_ && self->transport_->PeerHasClosed())) return self->Gone();
@@ -152,6 +160,10 @@ void SpdyLink::Gone() {
 void SpdyLink::OnStream(uint32_t id, const spdy::Headers& headers) {
   if (owner_ == nullptr) return session_.Reset(id, spdy::Reset::kRefusedStream);
   owner_->OnStream(id, headers);
+}
+
+void SpdyLink::OnReply(uint32_t id, const spdy::Headers& headers) {
+  if (owner_ != nullptr) owner_->OnReply(id, headers);
 }
 
 void SpdyLink::OnData(uint32_t id, absl::string_view data) {

@@ -1,37 +1,40 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
 
-#include "cri/streaming/context.h"
 #include "cri/streaming/spdy/session.h"
 #include "cri/streaming/transport.h"
 
 namespace wherry::streaming {
 
-// A SPDY session on a connection: moves bytes between the two, and ends them in the right order. It stops to read while its
-// owner has not consumed much of what came (see session.h), and then looks now and then whether the client is still there.
+// A SPDY session on a connection, of either role: moves bytes between the two, and ends them in the right order. It stops to read
+// while its owner has not consumed much of what came (see session.h), and then looks now and then whether the peer is still there.
 class SpdyLink final : public std::enable_shared_from_this<SpdyLink>, private spdy::Session::Events {
  public:
   class Owner : public spdy::Session::Events {
    public:
     virtual ~Owner() = default;
-    // The client has gone, broke the protocol or was silent for too long. Nothing is called after it.
+    // The peer has gone, broke the protocol or was silent for too long. Nothing is called after it.
     virtual void OnGone() = 0;
   };
 
-  SpdyLink(Context& context, std::unique_ptr<Transport> transport);
+  // `idle`: without a byte either way it ends.
+  SpdyLink(asio::io_context& io, std::chrono::milliseconds idle, std::unique_ptr<Transport> transport,
+           spdy::Session::Role role = spdy::Session::Role::kServer);
 
   // Keeps `owner` until OnGone() or Close().
   void Start(std::shared_ptr<Owner> owner);
 
+  uint32_t Open(const spdy::Headers& headers);  // 0 when the peer takes no more
   void Reply(uint32_t id);
   void Send(uint32_t id, Chunk chunk);
   void Finish(uint32_t id);
   void Reset(uint32_t id, spdy::Reset why);
   void Consumed(uint32_t id, size_t bytes);
-  // Sends what was given, then GOAWAY, and waits for the client to hang up. The owner hears no more.
+  // Sends what was given, then GOAWAY, and waits for the peer to hang up. The owner hears no more.
   void Close();
 
  private:
@@ -47,12 +50,14 @@ class SpdyLink final : public std::enable_shared_from_this<SpdyLink>, private sp
   void Gone();
 
   void OnStream(uint32_t id, const spdy::Headers& headers) override;
+  void OnReply(uint32_t id, const spdy::Headers& headers) override;
   void OnData(uint32_t id, absl::string_view data) override;
   void OnEnd(uint32_t id) override;
   void OnReset(uint32_t id) override;
   void OnSent(uint32_t id) override;
 
-  Context& context_;
+  asio::io_context& io_;
+  const std::chrono::milliseconds idle_;
   std::unique_ptr<Transport> transport_;
   std::shared_ptr<Owner> owner_;
   spdy::Session session_;

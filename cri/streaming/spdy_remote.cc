@@ -124,7 +124,7 @@ class Owner final : public SpdyLink::Owner, public std::enable_shared_from_this<
 
 std::shared_ptr<Stoppable> ServeSpdyRemote(Context& context, std::unique_ptr<Transport> transport, Request request,
                                            int version) {
-  auto link = std::make_shared<SpdyLink>(context, std::move(transport));
+  auto link = std::make_shared<SpdyLink>(context.io, context.idle, std::move(transport));
   auto ids = std::make_shared<Ids>();
   auto command =
       std::make_shared<RemoteCommand>(context, std::move(request), std::make_unique<Client>(link, ids, version));

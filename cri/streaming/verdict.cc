@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/sys/status.h"
 
@@ -53,6 +54,26 @@ std::string Verdict(const absl::StatusOr<int>& exit_code, bool as_object) {
     status["message"] = message;
   }
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+absl::StatusOr<int> ReadVerdict(absl::string_view text) {
+  const auto json = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
+  if (!json.is_object()) return absl::UnknownError(text);
+  auto string_of = [](const nlohmann::json& object, const char* key) {
+    auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+  };
+  if (string_of(json, "status") == "Success") return 0;
+  const auto causes = nlohmann::json::json_pointer("/details/causes");
+  if (string_of(json, "reason") == "NonZeroExitCode" && json.contains(causes) && json[causes].is_array()) {
+    for (const auto& cause : json[causes]) {
+      int code = 0;
+      if (cause.is_object() && string_of(cause, "reason") == "ExitCode" &&
+          absl::SimpleAtoi(string_of(cause, "message"), &code))
+        return code;
+    }
+  }
+  return absl::UnknownError(string_of(json, "message"));
 }
 
 absl::StatusOr<bool> ResizeReader::Read(absl::string_view bytes, TerminalSize* size) {

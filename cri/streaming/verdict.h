@@ -12,6 +12,10 @@ namespace wherry::streaming {
 // clients read it), which carries the exit code; before, a text, and nothing after a success.
 std::string Verdict(const absl::StatusOr<int>& exit_code, bool as_object);
 
+// The exit code that an object of these tells. Unknown, with its message, for one that tells of a failure without an exit code, and
+// for what is none.
+absl::StatusOr<int> ReadVerdict(absl::string_view text);
+
 struct TerminalSize {
   uint16_t width = 0, height = 0;
 };

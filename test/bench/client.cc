@@ -118,6 +118,27 @@ class CriClient final : public Client {
     return response.exit_code();
   }
 
+  absl::StatusOr<std::string> ExecUrl(const std::string& id, const std::vector<std::string>& command,
+                                      bool input) override {
+    cri::ExecRequest request;
+    request.set_container_id(id);
+    for (const std::string& word : command) request.add_cmd(word);
+    request.set_stdin(input);
+    request.set_stdout(true);
+    cri::ExecResponse response;
+    RETURN_IF_ERROR(Call("Exec", &Stub::Exec, request, response));
+    return response.url();
+  }
+
+  absl::StatusOr<std::string> PortForwardUrl(const std::string& pod_id, int port) override {
+    cri::PortForwardRequest request;
+    request.set_pod_sandbox_id(pod_id);
+    request.add_port(port);
+    cri::PortForwardResponse response;
+    RETURN_IF_ERROR(Call("PortForward", &Stub::PortForward, request, response));
+    return response.url();
+  }
+
   absl::StatusOr<std::optional<int>> ExitCode(const std::string& id) override {
     cri::ContainerStatusRequest request;
     request.set_container_id(id);

@@ -45,6 +45,10 @@ class Client {
 
   // The exit code of the command.
   virtual absl::StatusOr<int> ExecSync(const std::string& id, const std::vector<std::string>& command) = 0;
+  // The URLs of streams that are not opened yet: an exec with output and, if wanted, input; a pod's port.
+  virtual absl::StatusOr<std::string> ExecUrl(const std::string& id, const std::vector<std::string>& command,
+                                              bool input) = 0;
+  virtual absl::StatusOr<std::string> PortForwardUrl(const std::string& pod_id, int port) = 0;
   // The container's exit code once it has ended.
   virtual absl::StatusOr<std::optional<int>> ExitCode(const std::string& id) = 0;
 

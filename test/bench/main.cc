@@ -44,7 +44,7 @@ absl::Status Measure(Client& client, const Arguments& arguments, Report& report)
   };
   for (const Scenario& scenario :
        {Scenario{"life", MeasureLifeCycle}, Scenario{"idle", MeasureIdlePods}, Scenario{"exec", MeasureExec},
-        Scenario{"logs", MeasureLogs}, Scenario{"pull", MeasurePull}}) {
+        Scenario{"logs", MeasureLogs}, Scenario{"pull", MeasurePull}, Scenario{"streams", MeasureStreams}}) {
     const auto& only = arguments.only;
     if (!only.empty() && std::find(only.begin(), only.end(), scenario.name) == only.end()) continue;
     std::cerr << "measuring " << scenario.name << "…\n";
@@ -87,7 +87,8 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--endpoint", arguments.endpoint, "CRI socket")
       ->envname("CONTAINER_RUNTIME_ENDPOINT")
       ->capture_default_str();
-  app.add_option("--only", arguments.only, "scenarios: life, idle, exec, logs, pull (default: all)")->delimiter(',');
+  app.add_option("--only", arguments.only, "scenarios: life, idle, exec, logs, pull, streams (default: all)")
+      ->delimiter(',');
   app.add_option("--json", arguments.json, "write the report there, too");
   app.add_option("--image", options.image, "an image with a shell that the runtime has")->capture_default_str();
   app.add_option("--log-root", options.log_root, "directory for container logs (default: a temporary one)");
@@ -102,6 +103,8 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--pull-repository", options.pull_repository, "what make-registry made: REGISTRY/bulk");
   app.add_option("--daemon", options.daemon, "process id of the runtime, whose memory is watched during pulls");
   app.add_option("--log-megabytes", options.log_megabytes, "how much the log writer prints")->capture_default_str();
+  app.add_option("--stream-megabytes", options.stream_megabytes, "how much a stream carries each way")
+      ->capture_default_str();
   app.add_flag("!--no-cni", options.cni_network, "only pods in the host's network");
   app.add_flag("!--no-host-network", options.host_network, "only pods with a network of their own");
 }

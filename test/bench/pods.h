@@ -24,6 +24,7 @@ struct Options {
   int log_megabytes = 1000;
   std::string pull_repository;  // "registry/bulk", see bulk_registry.h; "" = none
   int daemon = 0;               // process id of the runtime
+  int stream_megabytes = 1024;  // each way
   bool host_network = true, cni_network = true;
 };
 
@@ -58,6 +59,7 @@ absl::Status MeasureIdlePods(Client& client, const Options& options, Report& rep
 absl::Status MeasureExec(Client& client, const Options& options, Report& report);
 absl::Status MeasureLogs(Client& client, const Options& options, Report& report);
 absl::Status MeasurePull(Client& client, const Options& options, Report& report);
+absl::Status MeasureStreams(Client& client, const Options& options, Report& report);
 
 // Prints two reports side by side: the peer's, ours, their ratio, and what wherry's design asks for.
 std::string Compare(const Report& peer, const Report& ours);

@@ -25,8 +25,8 @@ absl::Status WrongLength(absl::string_view frame, absl::string_view body) {
 
 }  // namespace
 
-Session::Session(Role role, Events& events)
-    : role_(role), events_(events), next_id_(role == Role::kServer ? 2 : 1), keep_to_windows_(role == Role::kClient) {
+Session::Session(Role role, Events& events, bool windows)
+    : role_(role), events_(events), next_id_(role == Role::kServer ? 2 : 1), keep_to_windows_(windows) {
   (void)Control(Type::kSettings, 0,
                 Numbers({2, kSettingMaxConcurrentStreams, kMaxStreams, kSettingInitialWindow, kStreamWindow}));
   (void)Control(Type::kWindowUpdate, 0, Numbers({0, static_cast<uint32_t>(kSessionWindow - kInitialWindow)}));

@@ -16,7 +16,7 @@
 // tested, and fuzzed, without one.
 //
 // Flow control. What Kubernetes' own client and server call SPDY/3.1 has none: they send no WINDOW_UPDATE, and what they send
-// does not keep to any window. A sender that waited for theirs would wait for ever after 64 KiB. So windows of a client count once
+// does not keep to any window. A sender that waited for theirs would wait for ever after 64 KiB. So windows of a peer count once
 // it has shown that it has some, by SETTINGS or WINDOW_UPDATE, and as long as it keeps to ours. More than our window is no error:
 // whoever feeds Receive() stops to read while `unconsumed()` is large, which bounds memory with any peer. Peers that do keep to
 // windows get theirs back as data is consumed, and one slow stream then holds up no other.
@@ -50,8 +50,8 @@ class Session final : private FrameReader::Visitor {
     ~Events() = default;
   };
 
-  // `events` outlives it.
-  Session(Role role, Events& events);
+  // `events` outlives it. `windows`: the peer is known to have some, so that they count from the beginning.
+  Session(Role role, Events& events, bool windows = false);
 
   // An error means that the session is over: a GOAWAY with the reason is the last output, and nothing may be received any more.
   absl::Status Receive(absl::string_view bytes);

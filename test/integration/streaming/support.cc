@@ -262,7 +262,7 @@ void Connection::Write(const std::string& bytes) {
 }
 
 SpdyClient::SpdyClient(const std::string& url, const std::string& headers)
-    : connection(url, headers), session(spdy::Session::Role::kClient, *this) {
+    : connection(url, headers), session(spdy::Session::Role::kClient, *this, true) {
   EXPECT_EQ(connection.code(), 101) << connection.head();
 }
 
