@@ -9,10 +9,14 @@
 #include "absl/time/time.h"
 
 namespace runtime::v1 {
+class AttachRequest;
+class AttachResponse;
 class ContainerStatusRequest;
 class ContainerStatusResponse;
 class CreateContainerRequest;
 class CreateContainerResponse;
+class ExecRequest;
+class ExecResponse;
 class ExecSyncRequest;
 class ExecSyncResponse;
 class ImageStatusRequest;
@@ -25,6 +29,8 @@ class ListPodSandboxRequest;
 class ListPodSandboxResponse;
 class PodSandboxStatusRequest;
 class PodSandboxStatusResponse;
+class PortForwardRequest;
+class PortForwardResponse;
 class PullImageRequest;
 class PullImageResponse;
 class RemoveContainerRequest;
@@ -92,6 +98,9 @@ class Client {
   absl::Status Call(const cri::ContainerStatusRequest&, cri::ContainerStatusResponse&, absl::Duration timeout);
   absl::Status Call(const cri::ListContainersRequest&, cri::ListContainersResponse&, absl::Duration timeout);
   absl::Status Call(const cri::ExecSyncRequest&, cri::ExecSyncResponse&, absl::Duration timeout);
+  absl::Status Call(const cri::ExecRequest&, cri::ExecResponse&, absl::Duration timeout);
+  absl::Status Call(const cri::AttachRequest&, cri::AttachResponse&, absl::Duration timeout);
+  absl::Status Call(const cri::PortForwardRequest&, cri::PortForwardResponse&, absl::Duration timeout);
   absl::Status Call(const cri::ListImagesRequest&, cri::ListImagesResponse&, absl::Duration timeout);
   absl::Status Call(const cri::ImageStatusRequest&, cri::ImageStatusResponse&, absl::Duration timeout);
   absl::Status Call(const cri::PullImageRequest&, cri::PullImageResponse&, absl::Duration timeout);

@@ -55,6 +55,26 @@ absl::StatusOr<int> ListPods(Client& client, Output output);
 absl::StatusOr<int> Exec(Client& client, const std::string& container, const std::vector<std::string>& command,
                          int64_t timeout_seconds);
 
+struct StreamOptions {
+  bool input = false;     // standard input goes to the command
+  bool terminal = false;  // the command has one; ours, if it is on standard input, is raw meanwhile
+  std::string ca_file{};  // whom to trust with an https URL; "" = the host's own
+};
+// With output as it comes. Ends with the command's exit code, or 128 + a signal that ended us.
+absl::StatusOr<int> ExecInteractive(Client& client, const std::string& container,
+                                    const std::vector<std::string>& command, const StreamOptions& options);
+// Until the container has ended (0), or the keys ctrl-p ctrl-q with both a terminal and input.
+absl::StatusOr<int> Attach(Client& client, const std::string& container, const StreamOptions& options);
+
+struct PortForwardOptions {
+  std::string pod{};
+  std::vector<std::string> ports{};  // "REMOTE", "LOCAL:REMOTE", ":REMOTE" for any free local one
+  std::string address = "127.0.0.1";
+  std::string ca_file{};
+};
+// Prints each port that it listens on. Ends with 0 by a signal.
+absl::StatusOr<int> ForwardPorts(Client& client, const PortForwardOptions& options);
+
 struct LogsOptions {
   std::string container;
   bool follow = false, timestamps = false;

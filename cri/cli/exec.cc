@@ -1,4 +1,4 @@
-// wherry exec: a command in a running container, to its end, without a terminal.
+// wherry exec without -i and -t: a command in a running container, to its end, with its output at the end (see remote.cc).
 
 #include <unistd.h>
 

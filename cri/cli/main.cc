@@ -154,18 +154,61 @@ void AddLists(CLI::App& app, Invocation& out) {
   pods->callback([=, &out] { out.verb = [=](Client& client) { return ListPods(client, ToOutput(*pod_format)); }; });
 }
 
+void AddTrust(CLI::App* app, std::string& ca_file) {
+  app->add_option("--ca-file", ca_file,
+                  "PEM file of whom to trust, when streams are served over TLS; the host's own by default");
+}
+
+std::shared_ptr<StreamOptions> AddStreams(CLI::App* app) {
+  auto options = std::make_shared<StreamOptions>();
+  app->add_flag("-i,--stdin", options->input, "Pass standard input on");
+  app->add_flag("-t,--tty", options->terminal, "With a terminal");
+  AddTrust(app, options->ca_file);
+  return options;
+}
+
 void AddExec(CLI::App& app, Invocation& out) {
-  auto* exec = app.add_subcommand(
-      "exec", "Run a command in a running container, without a terminal:\nwherry exec [OPTIONS] CONTAINER CMD...");
+  auto* exec =
+      app.add_subcommand("exec", "Run a command in a running container:\nwherry exec [OPTIONS] CONTAINER CMD...");
   auto container = std::make_shared<std::string>();
   auto timeout = std::make_shared<int64_t>(0);
   exec->add_option("CONTAINER", *container, "Name, POD/NAME or the beginning of an id")->required();
-  exec->add_option("--timeout", *timeout, "Seconds until it is killed; 0 = never")->capture_default_str();
+  auto streams = AddStreams(exec);
+  exec->add_option("--timeout", *timeout, "Seconds until it is killed; 0 = never")
+      ->capture_default_str()
+      ->excludes("--stdin")
+      ->excludes("--tty");
   exec->callback([=, &out] {
     if (out.command.empty()) throw CLI::RequiredError("CMD");
     out.error_code = kCouldNotRun;
-    out.verb = [=, &out](Client& client) { return Exec(client, *container, out.command, *timeout); };
+    out.verb = [=, &out](Client& client) {
+      return streams->input || streams->terminal ? ExecInteractive(client, *container, out.command, *streams)
+                                                 : Exec(client, *container, out.command, *timeout);
+    };
   });
+}
+
+void AddAttach(CLI::App& app, Invocation& out) {
+  auto* attach = app.add_subcommand("attach", "Show what a running container prints from now on, and type into it");
+  auto container = std::make_shared<std::string>();
+  attach->add_option("CONTAINER", *container, "Name, POD/NAME or the beginning of an id")->required();
+  auto streams = AddStreams(attach);
+  attach->footer("With -t, which is for containers with a terminal, and -i the keys ctrl-p ctrl-q detach.");
+  attach->callback([=, &out] {
+    out.error_code = kCouldNotRun;
+    out.verb = [=](Client& client) { return Attach(client, *container, *streams); };
+  });
+}
+
+void AddPortForward(CLI::App& app, Invocation& out) {
+  auto* forward =
+      app.add_subcommand("port-forward", "Make ports of this host lead into a pod, until it is interrupted");
+  auto o = std::make_shared<PortForwardOptions>();
+  forward->add_option("POD", o->pod, "Name, NAMESPACE/NAME or the beginning of an id")->required();
+  forward->add_option("PORT", o->ports, "REMOTE, LOCAL:REMOTE, or :REMOTE for any free local port")->required();
+  forward->add_option("--address", o->address, "Where to listen")->capture_default_str();
+  AddTrust(forward, o->ca_file);
+  forward->callback([=, &out] { out.verb = [=](Client& client) { return ForwardPorts(client, *o); }; });
 }
 
 void AddLogs(CLI::App& app, Invocation& out) {
@@ -219,6 +262,8 @@ int Main(int argc, char** argv) {
   AddRun(app, invocation);
   AddLists(app, invocation);
   AddExec(app, invocation);
+  AddAttach(app, invocation);
+  AddPortForward(app, invocation);
   AddLogs(app, invocation);
   AddEnds(app, invocation);
   AddImage(app, invocation);

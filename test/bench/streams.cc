@@ -16,7 +16,6 @@
 namespace wherry::bench {
 namespace {
 
-using streaming::Chunk;
 using streaming::SpdyLink;
 
 constexpr size_t kBlockBytes = 16 << 20;

@@ -20,6 +20,8 @@ void RemoteCaller::OpenOutput(Output& output, const char* type, sys::UniqueFd fd
   output.sink.emplace(io_, FdSink::Events{[this, &output](size_t bytes) {
                         output.held -= bytes;
                         link_->Consumed(output.id, bytes);
+                        // Nobody reads it any more: the command is told so, as in a pipeline.
+                        if (output.sink->broken()) link_->Reset(output.id, spdy::Reset::kCancel);
                         FinishIfDone();
                       }});
   output.sink->Open(std::move(fd));
