@@ -18,6 +18,7 @@
 
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "api/cni/address.h"
 #include "cni/netlink/socket.h"
 #include "runtime/sys/file.h"
@@ -114,8 +115,9 @@ pid_t Node::Start(const std::string& plugin, const std::string& input, const Var
   EXPECT_TRUE(sys::WriteAll(in.get(), input).ok());
   EXPECT_EQ(lseek(in.get(), 0, SEEK_SET), 0);
   std::vector<std::string> entries;
-  for (const auto& [name, value] : variables) entries.push_back(name + "=" + value);
+  for (const auto& [name, value] : variables) entries.push_back(absl::StrCat(name, "=", value));
   std::vector<char*> environment;
+  environment.reserve(entries.size() + 1);
   for (std::string& entry : entries) environment.push_back(entry.data());
   environment.push_back(nullptr);
   std::string path = plugin.front() == '/' ? plugin : std::string(WHERRY_CNI_DIR) + "/" + plugin;
@@ -178,7 +180,7 @@ std::string Node::AddressOf(const Outcome& outcome, size_t index) {
   return text.substr(0, text.find('/'));
 }
 
-Server::Server(int port, std::string name) : socket_(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+Server::Server(int port, const std::string& name) : socket_(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   const int on = 1, off = 0;
   setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   setsockopt(socket_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));

@@ -72,7 +72,7 @@ class Node : public ::testing::Test {
 // the peer when `name` is empty. Stops when destroyed.
 class Server {
  public:
-  Server(int port, std::string name);
+  Server(int port, const std::string& name);
   ~Server();
 
  private:
