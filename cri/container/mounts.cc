@@ -33,12 +33,16 @@ absl::Status RefuseUnsupported(const ::runtime::v1::Mount& mount, const HostFact
     return absl::UnimplementedError(
         absl::StrCat(field, ".uidMappings: idmapped mounts are not supported by this version"));
   }
+  // The kubelet asks for this on all hosts; without SELinux there is no label to write.
   if (mount.selinux_relabel() && host.selinux) {
     return absl::UnimplementedError(absl::StrCat(field, ".selinux_relabel: not supported by this version"));
   }
   if (mount.recursive_read_only() && (!mount.readonly() || mount.propagation() != ::runtime::v1::PROPAGATION_PRIVATE)) {
     return absl::InvalidArgumentError(
         absl::StrCat(field, ".recursive_read_only: needs readonly and private propagation"));
+  }
+  if (mount.recursive_read_only() && !host.recursive_read_only) {
+    return absl::UnimplementedError(absl::StrCat(field, ".recursive_read_only: this kernel has no mount_setattr"));
   }
   return absl::OkStatus();
 }

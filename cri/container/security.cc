@@ -8,6 +8,7 @@
 #include "cri/container/spec.h"
 #include "runtime/security/paths.h"
 #include "runtime/sys/file.h"
+#include "runtime/sys/probe.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -33,13 +34,9 @@ absl::Status CheckProfiles(const ::runtime::v1::LinuxContainerSecurityContext& s
     return Refuse("security_context.apparmor",
                   host.apparmor ? "only Unconfined can be honoured by this version" : "this host has no AppArmor");
   }
-  const auto& selinux = security.selinux_options();
-  bool labelled =
-      !selinux.user().empty() || !selinux.role().empty() || !selinux.type().empty() || !selinux.level().empty();
-  // Without SELinux in the kernel a label confines nothing and nothing is lost by leaving it out; common add-ons carry
-  // one for hosts that have it.
-  if (labelled && host.selinux) {
-    return Refuse("security_context.selinux_options", "labels cannot be honoured by this version");
+  if (AsksForLabel(security.selinux_options())) {
+    return Refuse("security_context.selinux_options",
+                  host.selinux ? "labels cannot be honoured by this version" : "this host has no SELinux");
   }
   return absl::OkStatus();
 }
@@ -72,11 +69,16 @@ absl::StatusOr<shim::v1::PidNamespace> PidMode(const ::runtime::v1::NamespaceOpt
 
 }  // namespace
 
+bool AsksForLabel(const ::runtime::v1::SELinuxOption& options) {
+  return !options.user().empty() || !options.role().empty() || !options.type().empty() || !options.level().empty();
+}
+
 HostFacts HostFacts::Probe() {
   HostFacts facts;
   facts.capabilities = AvailableCapabilities();
   facts.masked_paths = security::DefaultMaskedPaths();
   facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
+  facts.recursive_read_only = sys::ProbeMountSetattr().ok();
   auto apparmor = sys::ReadFileAt(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 16);
   facts.apparmor = apparmor.ok() && !apparmor->empty() && apparmor->front() == 'Y';
   return facts;

@@ -9,8 +9,9 @@
 namespace wherry::container {
 namespace {
 
-// An empty list in a request means the usual one: only pods with a user namespace may ask for an unmasked /proc, and those are
-// refused elsewhere.
+// The wire cannot tell an empty list from none. The kubelet always sends its own lists, but for procMount Unmasked, which
+// Kubernetes allows to pods with a user namespace alone (KUBELET 23). So an empty list means none for those; for all others it
+// is a client that did not think of it, and gets the usual ones.
 absl::Status SetPaths(const SpecInput& input, shim::v1::Rootfs& rootfs) {
   const auto& security = SecurityOf(input.config);
   if (security.privileged()) return absl::OkStatus();

@@ -21,6 +21,7 @@ struct HostFacts {
   uint64_t capabilities = 0;  // that containers may be given
   bool selinux = false;       // enabled in the running kernel
   bool apparmor = false;
+  bool recursive_read_only = false;       // mount_setattr(2), Linux 5.12
   std::vector<std::string> masked_paths;  // in containers whose request says nothing
   static HostFacts Probe();
 };
@@ -42,6 +43,9 @@ struct SpecInput {
 
 // All but the cgroup, which exists from Start on.
 absl::StatusOr<shim::v1::StartContainerRequest> BuildSpec(const SpecInput& input);
+
+// Whether anything is asked for: the kubelet sends the message only for pods that name a label.
+bool AsksForLabel(const ::runtime::v1::SELinuxOption& options);
 
 // The parts.
 absl::Status CheckSecurity(const SpecInput& input);  // security.cc

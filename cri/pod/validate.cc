@@ -1,4 +1,5 @@
 #include "absl/strings/match.h"
+#include "cri/container/spec.h"
 #include "cri/pod/core.h"
 
 namespace wherry::pod {
@@ -52,6 +53,8 @@ absl::Status CheckCgroupParent(const std::string& parent) {
 }
 
 absl::Status CheckSecurity(const cri::LinuxSandboxSecurityContext& security) {
+  if (!security.privileged() && container::AsksForLabel(security.selinux_options()))
+    return absl::UnimplementedError("linux.security_context.selinux_options: labels cannot be honoured");
   const cri::NamespaceOption& ns = security.namespace_options();
   if (ns.has_userns_options() && ns.userns_options().mode() != cri::NODE)
     return absl::UnimplementedError("user namespaces (namespace_options.userns_options) are not implemented");

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cri/config/config.h"
+#include "cri/container/core.h"
 #include "cri/network/network.h"
 #include "cri/server/runtime_service.h"
 
@@ -17,16 +18,16 @@ void AddCondition(cri::RuntimeStatus* status, const std::string& type, const net
 }
 
 // One entry for each handler that RunPodSandbox takes; "" is what pods without a RuntimeClass ask for.
-void AddHandler(const std::string& name, cri::StatusResponse* response) {
+void AddHandler(const std::string& name, const container::HostFacts& host, cri::StatusResponse* response) {
   cri::RuntimeHandler* handler = response->add_runtime_handlers();
   handler->set_name(name);
-  handler->mutable_features()->set_recursive_read_only_mounts(true);  // mount_setattr(2), Linux 5.12
+  handler->mutable_features()->set_recursive_read_only_mounts(host.recursive_read_only);
   handler->mutable_features()->set_user_namespaces(false);
 }
 
-void AddHandlers(const config::Config& config, cri::StatusResponse* response) {
-  AddHandler("", response);
-  for (const auto& [name, handler] : config.handlers) AddHandler(name, response);
+void AddHandlers(const config::Config& config, const container::HostFacts& host, cri::StatusResponse* response) {
+  AddHandler("", host, response);
+  for (const auto& [name, handler] : config.handlers) AddHandler(name, host, response);
   response->mutable_features()->set_supplemental_groups_policy(true);
 }
 
@@ -62,7 +63,7 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*, const cri::StatusReque
     AddCondition(response->mutable_status(), "RuntimeReady", {true, "", ""});
     const network::Readiness network = backends_.network.Ready();
     AddCondition(response->mutable_status(), "NetworkReady", network);
-    AddHandlers(backends_.config, response);
+    AddHandlers(backends_.config, backends_.containers.core().host, response);
     if (request->verbose()) {
       auto& info = *response->mutable_info();
       info["config"] = Describe(backends_.config, backends_.cgroup_layout);

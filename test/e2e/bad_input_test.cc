@@ -200,6 +200,36 @@ TEST_F(BadInputTest, WhatCannotBeHonouredIsRefused) {
   EXPECT_EQ(Create(cap).error_code(), StatusCode::INVALID_ARGUMENT);
 }
 
+// Every part of a label counts; what the kubelet sends for pods that name none, and on all hosts, is fine.
+TEST_F(BadInputTest, SELinuxLabelsAreRefusedAndNotIgnored) {
+  const std::vector<std::function<void(cri::SELinuxOption&)>> parts = {
+      [](auto& label) { label.set_user("system_u"); }, [](auto& label) { label.set_role("system_r"); },
+      [](auto& label) { label.set_type("container_t"); }, [](auto& label) { label.set_level("s0:c1,c2"); }};
+  const std::string pod = node.RunPod("p");
+  for (const auto& part : parts) {
+    auto config = node.PodConfig("q");
+    part(*config.mutable_linux()->mutable_security_context()->mutable_selinux_options());
+    EXPECT_THAT(RunPod(config).error_message(), HasSubstr("selinux_options"));
+    auto request = node.CreateRequest(pod, "c", {"true"});
+    part(*request.mutable_config()->mutable_linux()->mutable_security_context()->mutable_selinux_options());
+    EXPECT_THAT(Create(request).error_message(), HasSubstr("selinux_options"));
+  }
+  auto usual = node.CreateRequest(pod, "c", {"true"});
+  usual.mutable_config()->mutable_linux()->mutable_security_context()->mutable_selinux_options();
+  auto& mount = *usual.mutable_config()->add_mounts();
+  mount.set_host_path(node.dir() + "/volume"), mount.set_container_path("/volume"), mount.set_selinux_relabel(true);
+  EXPECT_TRUE(Create(usual).ok());
+}
+
+// KUBELET 23: only the kubelet's pods with a user namespace may mean "none" by an empty list.
+TEST_F(BadInputTest, ARequestWithoutMasksGetsTheUsualOnes) {
+  const std::string c = node.Run(node.RunPod("p"), "c", {"sleep", "1000"});
+  const cri::ExecSyncResponse seen = node.Exec(
+      c, {"sh", "-c", "ls -A /sys/firmware; grep -c ' /proc/sys ' /proc/mounts; echo 1 >/proc/sys/vm/swappiness"});
+  EXPECT_EQ(seen.stdout(), "1\n");
+  EXPECT_THAT(seen.stderr(), HasSubstr("Read-only file system"));
+}
+
 TEST_F(BadInputTest, CorruptArchiveLeavesNothing) {
   std::filesystem::create_directories(node.dir() + "/logs");
   Census before = TakeAtRest(node.dir(), node.cgroup(), node.pid());
