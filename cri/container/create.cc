@@ -14,6 +14,7 @@
 #include "cri/container/resources.h"
 #include "cri/container/rollback.h"
 #include "cri/container/signals.h"
+#include "cri/container/user_namespace.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -63,7 +64,8 @@ absl::StatusOr<store::ContainerRecord> NewRecord(Core& core, const store::PodRec
 }
 
 // The writable layer. Its own attributes become those of "/", so they are the image's.
-absl::Status MakeDirs(Core& core, const std::string& id, const std::vector<std::string>& lowerdirs) {
+absl::Status MakeDirs(Core& core, const std::string& id, const ::runtime::v1::PodSandboxConfig& pod,
+                      const std::vector<std::string>& lowerdirs) {
   struct stat root = {};
   root.st_mode = 0755;
   if (!lowerdirs.empty() && ::stat(lowerdirs.front().c_str(), &root) != 0) {
@@ -72,9 +74,7 @@ absl::Status MakeDirs(Core& core, const std::string& id, const std::vector<std::
   RETURN_IF_ERROR(MakeDirectories(core.paths.container(id), 0700));
   std::string upper = core.paths.upper(id);
   RETURN_IF_ERROR(MakeDirectories(upper, root.st_mode & 07777));
-  if ((root.st_uid != 0 || root.st_gid != 0) && ::chown(upper.c_str(), root.st_uid, root.st_gid) != 0) {
-    return sys::Errno(absl::StrCat("chown \"", upper, "\""));
-  }
+  RETURN_IF_ERROR(GiveToPod(upper, pod, root.st_uid, root.st_gid));
   return MakeDirectories(core.paths.work(id), 0700);
 }
 
@@ -120,7 +120,7 @@ absl::StatusOr<std::string> CreateOnce(Core& core, const store::PodRecord& pod,
     });
     ASSIGN_OR_RETURN(std::vector<std::string> lowerdirs, core.images.Hold(image->id, id));
     rollback.Push("directories", [&] { return RemoveTree(core.paths.container(id)); });
-    RETURN_IF_ERROR(MakeDirs(core, id, lowerdirs));
+    RETURN_IF_ERROR(MakeDirs(core, id, pod.config(), lowerdirs));
     RETURN_IF_ERROR(Specify(core, pod, *image, lowerdirs, record));
     record.set_state(store::CREATED);
     return core.store.Put(record);

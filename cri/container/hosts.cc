@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "cri/container/user_namespace.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -43,6 +44,7 @@ absl::Status EnsureHosts(const Paths& paths, const store::PodRecord& pod, const 
   std::string mine = absl::StrCat(path, ".", container.id());
   ASSIGN_OR_RETURN(sys::UniqueFd fd, sys::OpenAt(AT_FDCWD, mine, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644));
   RETURN_IF_ERROR(sys::WriteAll(fd.get(), text));
+  RETURN_IF_ERROR(GiveToPod(mine, pod.config()));
   if (::fchmod(fd.get(), 0644) != 0 || ::rename(mine.c_str(), path.c_str()) != 0) {
     return sys::Errno(absl::StrCat("rename \"", mine, "\""));
   }

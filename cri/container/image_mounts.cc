@@ -5,6 +5,7 @@
 #include "cri/container/core.h"
 #include "cri/container/directories.h"
 #include "cri/container/spec.h"
+#include "cri/container/user_namespace.h"
 #include "runtime/rootfs/image_volume.h"
 #include "runtime/sys/status.h"
 
@@ -24,8 +25,6 @@ absl::Status CheckFields(const ::runtime::v1::Mount& mount, const std::string& f
     return wrong(".propagation: that of an image volume is private");
   if (mount.image_sub_path().find('\0') != std::string::npos || mount.image_sub_path().size() >= 4096)
     return wrong(".image_sub_path is no path");
-  if (!mount.uidmappings().empty() || !mount.gidmappings().empty())
-    return absl::UnimplementedError(absl::StrCat(field, ".uidMappings: not supported for image volumes"));
   return absl::OkStatus();
 }
 
@@ -43,6 +42,9 @@ absl::StatusOr<shim::v1::Mount> Translate(const ::runtime::v1::Mount& mount, con
   for (const std::string& layer : layers->second) result.add_layers(layer);
   result.add_layers(input.paths.empty(input.id));
   result.set_sub_path(mount.image_sub_path());
+  // Whatever the mount says: no image has files of the host's users.
+  RETURN_IF_ERROR(IsIdmapped(mount, input.pod.config(), field).status());
+  result.set_idmapped(UserNamespaceOf(input.pod.config()).has_value());
   RETURN_IF_ERROR(MakeDirectories(input.paths.empty(input.id), 0755));
   RETURN_IF_ERROR_CTX(rootfs::CheckImageVolume(result), field + ".image_sub_path");
   return result;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "cri/container/directories.h"
 #include "cri/container/spec.h"
+#include "cri/container/user_namespace.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -29,10 +30,6 @@ absl::StatusOr<shim::v1::Propagation> ToPropagation(const ::runtime::v1::Mount& 
 }
 
 absl::Status RefuseUnsupported(const ::runtime::v1::Mount& mount, const HostFacts& host, const std::string& field) {
-  if (!mount.uidmappings().empty() || !mount.gidmappings().empty()) {
-    return absl::UnimplementedError(
-        absl::StrCat(field, ".uidMappings: idmapped mounts are not supported by this version"));
-  }
   // The kubelet asks for this on all hosts; without SELinux there is no label to write.
   if (mount.selinux_relabel() && host.selinux) {
     return absl::UnimplementedError(absl::StrCat(field, ".selinux_relabel: not supported by this version"));
@@ -63,6 +60,8 @@ absl::StatusOr<shim::v1::Mount> Translate(const ::runtime::v1::Mount& mount, con
   ASSIGN_OR_RETURN(*result.mutable_destination(), CleanPath(mount.container_path(), field + ".container_path"));
   ASSIGN_OR_RETURN(*result.mutable_source(), CleanPath(mount.host_path(), field + ".host_path"));
   if (result.destination() == "/") return absl::InvalidArgumentError(field + ".container_path is the root");
+  ASSIGN_OR_RETURN(const bool idmapped, IsIdmapped(mount, input.pod.config(), field));
+  result.set_idmapped(idmapped);
   RETURN_IF_ERROR(EnsureSource(result.source(), field));
   ASSIGN_OR_RETURN(shim::v1::Propagation propagation, ToPropagation(mount, field));
   result.set_propagation(propagation);

@@ -48,6 +48,17 @@ absl::Status CheckShared(absl::string_view field, NamespaceMode pod, NamespaceMo
                                                  ", its sandbox was made with ", pod));
 }
 
+// The user namespace too; a container that says nothing of it agrees.
+absl::Status CheckSameUsers(const ::runtime::v1::NamespaceOption& pod,
+                            const ::runtime::v1::NamespaceOption& container) {
+  if (!container.has_userns_options()) return absl::OkStatus();
+  if (container.userns_options().mode() == ::runtime::v1::NODE && pod.userns_options().uids().empty())
+    return absl::OkStatus();
+  if (container.userns_options().SerializeAsString() == pod.userns_options().SerializeAsString())
+    return absl::OkStatus();
+  return absl::InvalidArgumentError("namespace_options.userns_options: the container's are not its sandbox's");
+}
+
 absl::StatusOr<shim::v1::PidNamespace> PidMode(const ::runtime::v1::NamespaceOption& pod,
                                                const ::runtime::v1::NamespaceOption& container) {
   switch (container.pid()) {
@@ -67,17 +78,24 @@ absl::StatusOr<shim::v1::PidNamespace> PidMode(const ::runtime::v1::NamespaceOpt
   }
 }
 
+absl::Status CheckUserNamespaces(const std::string& root) {
+  RETURN_IF_ERROR_CTX(sys::ProbeUserNamespace(), "user namespaces");
+  RETURN_IF_ERROR_CTX(sys::ProbeIdmappedMount(root), absl::StrCat("idmapped mounts of \"", root, "\""));
+  return sys::Annotate(sys::ProbeIdmappedOverlay(root), "overlay of idmapped layers");
+}
+
 }  // namespace
 
 bool AsksForLabel(const ::runtime::v1::SELinuxOption& options) {
   return !options.user().empty() || !options.role().empty() || !options.type().empty() || !options.level().empty();
 }
 
-HostFacts HostFacts::Probe() {
+HostFacts HostFacts::Probe(const std::string& root) {
   HostFacts facts;
   facts.capabilities = AvailableCapabilities();
   facts.masked_paths = security::DefaultMaskedPaths();
   facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
+  facts.user_namespaces = CheckUserNamespaces(root);
   facts.recursive_read_only = sys::ProbeMountSetattr().ok();
   auto apparmor = sys::ReadFileAt(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 16);
   facts.apparmor = apparmor.ok() && !apparmor->empty() && apparmor->front() == 'Y';
@@ -91,10 +109,7 @@ absl::Status CheckSecurity(const SpecInput& input) {
   if (security.privileged() && !input.pod.config().linux().security_context().privileged()) {
     return absl::InvalidArgumentError("security_context.privileged: the sandbox is not privileged");
   }
-  const auto& userns = security.namespace_options();
-  if (userns.has_userns_options() && userns.userns_options().mode() != ::runtime::v1::NODE) {
-    return Refuse("namespace_options.userns_options", "user namespaces are not supported by this version");
-  }
+  RETURN_IF_ERROR(CheckSameUsers(NamespacesOf(input.pod), security.namespace_options()));
   return CheckProfiles(security, input.host);
 }
 

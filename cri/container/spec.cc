@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "cri/container/resources.h"
+#include "cri/container/user_namespace.h"
 #include "runtime/security/paths.h"
 #include "runtime/sys/status.h"
 
@@ -21,6 +22,7 @@ absl::Status SetPaths(const SpecInput& input, shim::v1::Rootfs& rootfs) {
   for (const auto& path : security.readonly_paths()) {
     ASSIGN_OR_RETURN(*rootfs.add_readonly_paths(), CleanPath(path, "readonly_paths"));
   }
+  if (UserNamespaceOf(input.pod.config())) return absl::OkStatus();
   if (security.masked_paths().empty()) {
     for (const std::string& path : input.host.masked_paths) rootfs.add_masked_paths(path);
   }

@@ -22,8 +22,10 @@ struct HostFacts {
   bool selinux = false;       // enabled in the running kernel
   bool apparmor = false;
   bool recursive_read_only = false;       // mount_setattr(2), Linux 5.12
+  absl::Status user_namespaces;           // OK, or what is missing for pods to have one
   std::vector<std::string> masked_paths;  // in containers whose request says nothing
-  static HostFacts Probe();
+  // `root` is the directory that layers and writable layers are below.
+  static HostFacts Probe(const std::string& root);
 };
 
 // Directories of the layers of images by the image's id, topmost first.

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "cri/container/directories.h"
 #include "cri/container/spec.h"
+#include "cri/container/user_namespace.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -56,13 +57,10 @@ Found Look(const std::vector<std::string>& layers, const std::string& path) {
   return found;
 }
 
-absl::Status MakeVolume(const std::string& path, const Found& found) {
+absl::Status MakeVolume(const std::string& path, const Found& found, const ::runtime::v1::PodSandboxConfig& pod) {
   mode_t mode = found.exists ? found.attributes.st_mode & 07777 : 0755;
   RETURN_IF_ERROR(MakeDirectories(path, mode));
-  if (found.exists && ::chown(path.c_str(), found.attributes.st_uid, found.attributes.st_gid) != 0) {
-    return sys::Errno(absl::StrCat("chown \"", path, "\""));
-  }
-  return absl::OkStatus();
+  return found.exists ? GiveToPod(path, pod, found.attributes.st_uid, found.attributes.st_gid) : GiveToPod(path, pod);
 }
 
 bool IsMountedOver(const shim::v1::Rootfs& rootfs, const std::string& path) {
@@ -86,7 +84,7 @@ absl::Status AddImageVolumes(const SpecInput& input, shim::v1::Rootfs& rootfs) {
           absl::StrCat("readonly_rootfs: the image's volume \"", path, "\" has content; mount a volume there"));
     }
     std::string source = absl::StrCat(input.paths.volumes(input.id), "/", number++);
-    RETURN_IF_ERROR(MakeVolume(source, found));
+    RETURN_IF_ERROR(MakeVolume(source, found, input.pod.config()));
     auto& mount = *rootfs.add_mounts();
     mount.set_destination(path);
     mount.set_source(source);

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_join.h"
 #include "cri/container/directories.h"
+#include "cri/container/user_namespace.h"
 #include "cri/pod/core.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
@@ -55,6 +56,8 @@ absl::Status WriteFiles(const container::Paths& paths, const store::PodRecord& p
   ASSIGN_OR_RETURN(std::string hostname, Hostname(pod.config()));
   RETURN_IF_ERROR(WriteFile(paths.resolv_conf(pod.id()), resolv_conf));
   RETURN_IF_ERROR(WriteFile(paths.hostname(pod.id()), hostname));
+  RETURN_IF_ERROR(container::GiveToPod(paths.resolv_conf(pod.id()), pod.config()));
+  RETURN_IF_ERROR(container::GiveToPod(paths.hostname(pod.id()), pod.config()));
   if (pod.config().log_directory().empty()) return absl::OkStatus();
   return container::MakeDirectories(pod.config().log_directory(), 0755);
 }

@@ -8,6 +8,7 @@
 #include "cri/container/directories.h"
 #include "cri/container/ids.h"
 #include "cri/container/resources.h"
+#include "cri/container/user_namespace.h"
 #include "cri/pod/core.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
@@ -62,6 +63,7 @@ absl::StatusOr<shim::v1::Request> SetupRequest(Core& core, const store::PodRecor
   if (setup.new_uts()) setup.set_hostname(config.hostname());
   for (const auto& [name, value] : config.linux().sysctls()) (*setup.mutable_sysctls())[name] = value;
   setup.set_oom_score_adj(kShimOomScoreAdj);
+  if (auto users = container::UserNamespaceOf(config)) *setup.mutable_user_namespace() = *std::move(users);
   setup.set_shared_pid(NamespacesOf(config).pid() == cri::POD);
   if (setup.shared_pid()) {
     const std::string path = container::Paths::pod_init_cgroup(pod.cgroup_path(), pod.id());
@@ -136,6 +138,9 @@ absl::StatusOr<std::string> RunOnce(Core& core, const cri::RunPodSandboxRequest&
 absl::StatusOr<std::string> Run(Core& core, const cri::RunPodSandboxRequest& request) {
   RETURN_IF_ERROR(Validate(request));
   RETURN_IF_ERROR(config::FindHandler(core.containers.config, request.runtime_handler()).status());
+  if (const absl::Status& able = core.containers.host.user_namespaces;
+      !able.ok() && container::UserNamespaceOf(request.config()))
+    return absl::FailedPreconditionError(absl::StrCat("this host cannot give pods a user namespace: ", able.message()));
   const cri::PodSandboxMetadata& m = request.config().metadata();
   const std::string key = absl::StrCat(m.namespace_(), "=", m.name(), "=", m.uid(), "=", m.attempt());
   return core.runs.Run(key, [&] { return RunOnce(core, request); });

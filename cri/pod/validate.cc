@@ -1,5 +1,6 @@
 #include "absl/strings/match.h"
 #include "cri/container/spec.h"
+#include "cri/container/user_namespace.h"
 #include "cri/pod/core.h"
 
 namespace wherry::pod {
@@ -56,8 +57,7 @@ absl::Status CheckSecurity(const cri::LinuxSandboxSecurityContext& security) {
   if (!security.privileged() && container::AsksForLabel(security.selinux_options()))
     return absl::UnimplementedError("linux.security_context.selinux_options: labels cannot be honoured");
   const cri::NamespaceOption& ns = security.namespace_options();
-  if (ns.has_userns_options() && ns.userns_options().mode() != cri::NODE)
-    return absl::UnimplementedError("user namespaces (namespace_options.userns_options) are not implemented");
+  if (absl::Status st = container::CheckUserNamespace(ns); !st.ok()) return st;
   if (ns.network() != cri::POD && ns.network() != cri::NODE)
     return Bad("namespace_options.network must be POD or NODE");
   if (ns.ipc() != cri::POD && ns.ipc() != cri::NODE) return Bad("namespace_options.ipc must be POD or NODE");

@@ -22,13 +22,15 @@ void AddHandler(const std::string& name, const container::HostFacts& host, cri::
   cri::RuntimeHandler* handler = response->add_runtime_handlers();
   handler->set_name(name);
   handler->mutable_features()->set_recursive_read_only_mounts(host.recursive_read_only);
-  handler->mutable_features()->set_user_namespaces(false);
+  handler->mutable_features()->set_user_namespaces(host.user_namespaces.ok());
 }
 
 void AddHandlers(const config::Config& config, const container::HostFacts& host, cri::StatusResponse* response) {
   AddHandler("", host, response);
   for (const auto& [name, handler] : config.handlers) AddHandler(name, host, response);
   response->mutable_features()->set_supplemental_groups_policy(true);
+  // Host network or not: sysfs is mounted before the container's user namespace is entered.
+  response->mutable_features()->set_user_namespaces_host_network(host.user_namespaces.ok());
 }
 
 std::string Describe(const config::Config& config, const std::string& cgroup_layout) {

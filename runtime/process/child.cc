@@ -42,6 +42,29 @@ absl::Status GiveStream(int fd, uint32_t uid) {
   return absl::OkStatus();
 }
 
+absl::Status GiveStreamsTo(const sys::UserNamespace& users, const Stdio& stdio) {
+  for (const sys::UniqueFd* stream : {&stdio.in, &stdio.out, &stdio.err}) {
+    struct stat st {};
+    if (!stream->valid() || ::fstat(stream->get(), &st) != 0 || !S_ISFIFO(st.st_mode)) continue;
+    if (::fchown(stream->get(), users.root_uid(), users.root_gid()) != 0)
+      return sys::Errno("fchown of a standard stream");
+  }
+  return absl::OkStatus();
+}
+
+// The kernel would only say that an argument is invalid.
+absl::Status CheckMapped(const shim::v1::User& user, const sys::UserNamespace& users) {
+  if (!users.uids.Outside(user.uid()))
+    return absl::InvalidArgumentError(absl::StrCat("user ", user.uid(), " is not among the ", users.uids.length,
+                                                   " that the pod's user namespace has"));
+  for (uint32_t gid : user.groups()) {
+    if (!users.gids.Outside(gid))
+      return absl::InvalidArgumentError(
+          absl::StrCat("group ", gid, " is not among the ", users.gids.length, " that the pod's user namespace has"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetStreams(const Stdio& stdio, uint32_t uid) {
   const sys::UniqueFd* const streams[] = {&stdio.in, &stdio.out, &stdio.err};
   sys::UniqueFd lifted[3];
@@ -123,16 +146,24 @@ absl::Status JoinCgroups(const shim::v1::Cgroup& cgroup) {
   return absl::OkStatus();
 }
 
+absl::Status PrepareOutside(const shim::v1::Process& process, const sys::UniqueFd& procfs, const Stdio& stdio,
+                            const sys::UserNamespace& users) {
+  if (process.has_oom_score_adj()) RETURN_IF_ERROR(security::ApplyOomScoreAdj(procfs, process.oom_score_adj()));
+  if (!users.valid()) return absl::OkStatus();
+  RETURN_IF_ERROR(security::RaiseHardLimits(process));
+  return GiveStreamsTo(users, stdio);
+}
+
 absl::Status RunProgram(Inside inside, Channels& channels) {
   const shim::v1::Process& process = inside.process;
   ASSIGN_OR_RETURN(sys::UniqueFd root, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
   ASSIGN_OR_RETURN(security::ResolvedUser resolved, security::ResolveUser(root.get(), process.user()));
   const shim::v1::User& user = resolved.user;
+  if (inside.users.valid()) RETURN_IF_ERROR(CheckMapped(user, inside.users));
   ASSIGN_OR_RETURN(Program program, Program::Prepare(process, resolved.home));
   RETURN_IF_ERROR(ReportUser(channels.report.get(), user));
   RETURN_IF_ERROR(inside.pty != nullptr ? SetTerminal(*inside.pty, channels, user.uid())
                                         : SetStreams(inside.stdio, user.uid()));
-  if (process.has_oom_score_adj()) RETURN_IF_ERROR(security::ApplyOomScoreAdj(inside.procfs, process.oom_score_adj()));
   RETURN_IF_ERROR(security::ApplyLabels(inside.procfs, process));
   // On some network file systems root is nobody: then once more as the user.
   absl::Status directory = ChangeDirectory(root, process.cwd());

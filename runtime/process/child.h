@@ -13,10 +13,17 @@ namespace wherry::process {
 // 30 µs, a pid in cgroup.procs 11 ms (measured, Linux 6.18).
 absl::Status JoinCgroups(const shim::v1::Cgroup& cgroup);
 
+// What a process is given that only the host's root can give: its oom_score_adj and, when it will be in the user namespace
+// `users`, hard limits up to what it is to have, and standard streams that belong to that namespace's root. The caller is the
+// process itself, or one that it inherits from.
+absl::Status PrepareOutside(const shim::v1::Process& process, const sys::UniqueFd& procfs, const Stdio& stdio,
+                            const sys::UserNamespace& users);
+
 struct Inside {
   const shim::v1::Process& process;
-  const sys::UniqueFd& procfs;  // the host's, verified
-  const rootfs::Pty* pty;       // or null: `stdio` it is
+  const sys::UniqueFd& procfs;      // the host's, verified
+  const sys::UserNamespace& users;  // the caller's, where it is not the host's
+  const rootfs::Pty* pty;           // or null: `stdio` it is
   Stdio stdio;
 };
 

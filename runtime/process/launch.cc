@@ -16,6 +16,7 @@
 #include "runtime/sys/file.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
+#include "runtime/sys/user_namespace.h"
 
 namespace wherry::process {
 namespace {
@@ -26,28 +27,14 @@ absl::Status OpenChannels(bool tty, Launch& launch, Channels& channels) {
   launch.outcome.reset(ends[0]);
   channels.outcome.reset(ends[1]);
   ASSIGN_OR_RETURN(launch.report, MakeReport());
+  channels.report.reset(::fcntl(launch.report.get(), F_DUPFD_CLOEXEC, 0));
+  if (!channels.report.valid()) return sys::Errno("fcntl F_DUPFD_CLOEXEC");
   ASSIGN_OR_RETURN(channels.parent, sys::OpenPidfd(::getpid()));
   if (!tty) return absl::OkStatus();
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return sys::Errno("socketpair");
   launch.tty_socket.reset(ends[0]);
   channels.tty_socket.reset(ends[1]);
   return absl::OkStatus();
-}
-
-// Clones with the caller's "PID namespace for children" set for this one child only.
-absl::StatusOr<sys::CloneResult> CloneInto(const ClonePlan& plan, const sys::UniqueFd& cgroup,
-                                           const sys::UniqueFd& self) {
-  if (plan.pid_namespace < 0) return sys::CloneProcess(plan.namespaces, cgroup);
-  RETURN_IF_ERROR_CTX(sys::SetNamespace(plan.pid_namespace, CLONE_NEWPID), "PID namespace of the container");
-  auto result = sys::CloneProcess(plan.namespaces, cgroup);
-  if (result.ok() && result->pid == 0) return result;
-  absl::Status back = sys::SetNamespace(self.get(), CLONE_NEWPID);
-  if (back.ok()) return result;
-  if (result.ok()) {
-    (void)::kill(result->pid, SIGKILL);
-    (void)::waitpid(result->pid, nullptr, 0);
-  }
-  return sys::Annotate(back, "back to the supervisor's PID namespace");
 }
 
 void ResetSignals() {
@@ -59,7 +46,7 @@ void ResetSignals() {
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void RunChild(Channels& channels, const std::function<absl::Status(Channels&)>& body) {
+[[noreturn]] void RunChild(Channels& channels, const Body& body) {
   ResetSignals();
   (void)::umask(0);
   absl::Status status = DieWithParent(channels.parent);
@@ -69,9 +56,52 @@ void ResetSignals() {
   ::_exit(127);
 }
 
+// One clone of a launch: the program's process, or its helper.
+struct Birth {
+  const ClonePlan& plan;
+  const Body& body;
+  const sys::UniqueFd& cgroup;
+  Channels& channels;
+};
+
+absl::StatusOr<sys::CloneResult> CloneOne(const Birth& birth) {
+  const ClonePlan& plan = birth.plan;
+  if (plan.user_namespace >= 0) {
+    return sys::CloneIntoUserNamespace({plan.user_namespace, plan.namespaces, birth.cgroup}, plan.before,
+                                       [&] { RunChild(birth.channels, birth.body); });
+  }
+  auto result = sys::CloneProcess(plan.namespaces, birth.cgroup);
+  if (result.ok() && result->pid == 0) RunChild(birth.channels, birth.body);
+  return result;
+}
+
+void Kill(const sys::CloneResult& child) {
+  (void)::kill(child.pid, SIGKILL);
+  (void)::waitpid(child.pid, nullptr, 0);
+}
+
+// Clones with the caller's "PID namespace for children" set for this one child only.
+absl::StatusOr<sys::CloneResult> Clone(const Birth& birth) {
+  if (birth.plan.pid_namespace < 0) return CloneOne(birth);
+  RETURN_IF_ERROR_CTX(sys::SetNamespace(birth.plan.pid_namespace, CLONE_NEWPID), "PID namespace of the container");
+  auto result = CloneOne(birth);
+  absl::Status back = sys::SetNamespace(birth.channels.parent.get(), CLONE_NEWPID);
+  if (back.ok()) return result;
+  if (result.ok()) Kill(*result);
+  return sys::Annotate(back, "back to the supervisor's PID namespace");
+}
+
+absl::Status CloneHelper(const ClonePlan& plan, const sys::UniqueFd& cgroup, const sys::CloneResult& child,
+                         Channels& channels) {
+  ClonePlan own;
+  own.namespaces = CLONE_NEWNS;
+  own.pid_namespace = child.pidfd.get();
+  return Clone({own, plan.helper, cgroup, channels}).status();
+}
+
 }  // namespace
 
-absl::StatusOr<Launch> CloneChild(const ClonePlan& plan, const std::function<absl::Status(Channels&)>& body) {
+absl::StatusOr<Launch> CloneChild(const ClonePlan& plan, const Body& body) {
   Launch launch;
   Channels channels;
   RETURN_IF_ERROR(OpenChannels(plan.tty, launch, channels));
@@ -79,10 +109,12 @@ absl::StatusOr<Launch> CloneChild(const ClonePlan& plan, const std::function<abs
   if (!plan.unified_dir.empty()) {
     ASSIGN_OR_RETURN_CTX(cgroup, sys::OpenAt(AT_FDCWD, plan.unified_dir, O_PATH | O_DIRECTORY), "cgroup");
   }
-  ASSIGN_OR_RETURN(sys::CloneResult clone, CloneInto(plan, cgroup, channels.parent));
-  if (clone.pid == 0) {
-    channels.report = std::move(launch.report);
-    RunChild(channels, body);
+  ASSIGN_OR_RETURN(sys::CloneResult clone, Clone({plan, body, cgroup, channels}));
+  if (plan.helper) {
+    if (absl::Status helper = CloneHelper(plan, cgroup, clone, channels); !helper.ok()) {
+      Kill(clone);
+      return helper;
+    }
   }
   launch.pid = clone.pid;
   launch.pidfd = std::move(clone.pidfd);

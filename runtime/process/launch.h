@@ -17,15 +17,24 @@ struct Channels {
   sys::UniqueFd parent;  // pidfd
 };
 
+// What runs in a child. It returns only when it failed, with the reason, and is handed the channels.
+using Body = std::function<absl::Status(Channels&)>;
+
 struct ClonePlan {
   uint64_t namespaces = 0;  // CLONE_NEW*
   std::string unified_dir;  // the cgroup (v2) that the child is born in; may be empty
   int pid_namespace = -1;   // a namespace or pidfd whose PID namespace the child is born in; -1: the caller's
   bool tty = false;
+  // With a user namespace that the child is born in, which also owns `namespaces` (sys::CloneIntoUserNamespace):
+  int user_namespace = -1;
+  std::function<absl::Status()> before;  // what still needs the caller's rights
+  Body
+      helper;  // runs beside the child with the caller's rights, in the child's cgroup and PID namespace and a mount namespace
+               // of its own (empty: nobody). It is to _exit(2) when it is done; it fails the launch when it returns
 };
 
-// Clones. `body` runs in the child and returns only when it failed, with the reason; it is handed the channels.
-absl::StatusOr<Launch> CloneChild(const ClonePlan& plan, const std::function<absl::Status(Channels&)>& body);
+// Clones. The helper is reaped as an orphan is: it dies before the child or soon after.
+absl::StatusOr<Launch> CloneChild(const ClonePlan& plan, const Body& body);
 
 // SIGKILL for the caller when its parent dies, also when it is dead already. A change of credentials switches it off.
 absl::Status DieWithParent(const sys::UniqueFd& parent);

@@ -1,27 +1,74 @@
+// An init assembles its own tree and then becomes the program. That takes the host's root, and a PID namespace that belongs to
+// the pod's user namespace takes a first process that is not the host's root. So with a user namespace there are two: the init
+// waits, and a helper beside it, outside the user namespace, assembles the tree, hands it over and ends.
 #include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "runtime/process/child.h"
+#include "runtime/process/handover.h"
 #include "runtime/process/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/rootfs/rootfs.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
+#include "runtime/sys/user_namespace.h"
 
 namespace wherry::process {
 namespace {
+
+// What only the host's root can do with the container's cgroup, up to a complete tree.
+absl::StatusOr<rootfs::Root> AssembleRoot(const shim::v1::StartContainerRequest& request, const PodContext& pod,
+                                          const sys::UniqueFd& procfs) {
+  RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
+  // Only now: the namespace begins where its maker is.
+  RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWCGROUP), "cgroup namespace");
+  ASSIGN_OR_RETURN(rootfs::Root root, rootfs::Assemble(request, {pod.shm, pod.shm_namespace, procfs, pod.users}));
+  RETURN_IF_ERROR(rootfs::Enter(root));
+  return root;
+}
 
 // The container's init, from its first instruction.
 absl::Status RunInit(const shim::v1::StartContainerRequest& request, const PodContext& pod, Stdio& stdio,
                      Channels& channels) {
   ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
-  RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
-  // Only now: the namespace begins where its maker is.
-  RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWCGROUP), "cgroup namespace");
-  ASSIGN_OR_RETURN(rootfs::Root root, rootfs::Assemble(request, {pod.shm, pod.shm_namespace, procfs}));
-  RETURN_IF_ERROR(rootfs::Enter(root));
+  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs));
+  RETURN_IF_ERROR(PrepareOutside(request.process(), procfs, stdio, pod.users));
   const rootfs::Pty* pty = root.pty ? &*root.pty : nullptr;
-  return RunProgram({request.process(), procfs, pty, std::move(stdio)}, channels);
+  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio)}, channels);
+}
+
+// The helper of an init that is in a user namespace: it makes the tree as the host's root, and a mount namespace of it that
+// belongs to the user namespace. The kernel locks the mounts in there together (mount_namespaces(7)), so that not even root in
+// the container can lift a mask or a read-only flag.
+absl::Status RunHelper(const shim::v1::StartContainerRequest& request, const PodContext& pod, Handover& handover) {
+  handover.to.reset();
+  ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
+  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs));
+  RETURN_IF_ERROR_CTX(sys::SetNamespace(pod.users.fd.get(), CLONE_NEWUSER), "user namespace of the pod");
+  RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWNS), "mount namespace of the container");
+  Tree tree;
+  tree.mounts.reset(::openat(procfs.get(), "self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  if (!tree.mounts.valid()) return sys::Errno("open \"/proc/self/ns/mnt\"");
+  tree.pty = std::move(root.pty);
+  RETURN_IF_ERROR(SendTree(handover.from.get(), tree));
+  ::_exit(0);
+}
+
+// The init itself, born into the user namespace.
+absl::Status RunMappedInit(const shim::v1::StartContainerRequest& request, const PodContext& pod, Stdio& stdio,
+                           Handover& handover, Channels& channels) {
+  handover.from.reset();
+  ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
+  RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
+  RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWCGROUP), "cgroup namespace");
+  auto tree = ReceiveTree(handover.to.get());
+  if (absl::IsAborted(tree.status())) ::_exit(127);  // the helper has reported why, or was killed
+  RETURN_IF_ERROR(tree.status());
+  RETURN_IF_ERROR_CTX(sys::SetNamespace(tree->mounts.get(), CLONE_NEWNS), "mount namespace of the container");
+  RETURN_IF_ERROR(sys::BecomeNamespaceRoot());
+  const rootfs::Pty* pty = tree->pty ? &*tree->pty : nullptr;
+  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio)}, channels);
 }
 
 // Sets the plan's PID namespace; `holder` keeps what it needs open.
@@ -48,16 +95,27 @@ absl::Status ChoosePidNamespace(const shim::v1::StartContainerRequest& request, 
   }
 }
 
+absl::StatusOr<Launch> StartMapped(const shim::v1::StartContainerRequest& request, const PodContext& pod,
+                                   ClonePlan plan, Stdio& stdio) {
+  ASSIGN_OR_RETURN(Handover handover, Handover::Make());
+  ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
+  plan.user_namespace = pod.users.fd.get();
+  plan.before = [&] { return PrepareOutside(request.process(), procfs, stdio, pod.users); };
+  plan.helper = [&](Channels&) { return RunHelper(request, pod, handover); };
+  return CloneChild(plan, [&](Channels& channels) { return RunMappedInit(request, pod, stdio, handover, channels); });
+}
+
 }  // namespace
 
 absl::StatusOr<Launch> StartContainer(const shim::v1::StartContainerRequest& request, const PodContext& pod,
                                       std::optional<pid_t> target_pid, Stdio stdio) {
   ClonePlan plan;
   sys::UniqueFd target;
-  plan.namespaces = CLONE_NEWNS;
   plan.unified_dir = request.cgroup().unified_dir();
   plan.tty = request.process().tty();
   RETURN_IF_ERROR(ChoosePidNamespace(request, pod, target_pid, plan, target));
+  if (pod.users.valid()) return StartMapped(request, pod, std::move(plan), stdio);
+  plan.namespaces |= CLONE_NEWNS;
   return CloneChild(plan, [&](Channels& channels) { return RunInit(request, pod, stdio, channels); });
 }
 

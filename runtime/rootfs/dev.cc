@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <optional>
 #include <string>
 
 #include "runtime/sys/mount.h"
@@ -34,6 +35,8 @@ constexpr Link kLinks[] = {
     {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"},
 };
 
+constexpr uint32_t kTtyGroup = 5;
+
 constexpr uint64_t kNoExec = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 
 absl::Status AddNodes(int dev) {
@@ -55,13 +58,16 @@ absl::Status MountBelow(int dev, const std::string& name, const sys::UniqueFd& m
   return absl::OkStatus();
 }
 
-absl::StatusOr<sys::UniqueFd> NewDevpts() {
+// "gid" is a number of the caller's user namespace, which is the host's. Where the pod's has no group 5, a terminal belongs to
+// the group of who opens it.
+absl::StatusOr<sys::UniqueFd> NewDevpts(const sys::UserNamespace& users) {
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("devpts"));
   RETURN_IF_ERROR(fs.Set("source", "devpts"));
   RETURN_IF_ERROR(fs.SetFlag("newinstance"));
   RETURN_IF_ERROR(fs.Set("ptmxmode", "0666"));
   RETURN_IF_ERROR(fs.Set("mode", "0620"));
-  RETURN_IF_ERROR(fs.Set("gid", "5"));
+  const std::optional<uint32_t> tty = users.valid() ? users.gids.Outside(kTtyGroup) : kTtyGroup;
+  if (tty) RETURN_IF_ERROR(fs.Set("gid", absl::StrCat(*tty)));
   return fs.Mount(kNoExec);
 }
 
@@ -73,7 +79,7 @@ absl::StatusOr<sys::UniqueFd> NewMqueue() {
 
 }  // namespace
 
-absl::StatusOr<Dev> MountDev(int target, const sys::UniqueFd& shm) {
+absl::StatusOr<Dev> MountDev(int target, const sys::UniqueFd& shm, const sys::UserNamespace& users) {
   Dev dev;
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("tmpfs"));
   RETURN_IF_ERROR(fs.Set("source", "tmpfs"));
@@ -82,7 +88,7 @@ absl::StatusOr<Dev> MountDev(int target, const sys::UniqueFd& shm) {
   ASSIGN_OR_RETURN(dev.tmpfs, fs.Mount(MOUNT_ATTR_NOSUID));
   RETURN_IF_ERROR(sys::AttachMount(dev.tmpfs.get(), target));
   RETURN_IF_ERROR(AddNodes(dev.tmpfs.get()));
-  ASSIGN_OR_RETURN(dev.devpts, NewDevpts());
+  ASSIGN_OR_RETURN(dev.devpts, NewDevpts(users));
   RETURN_IF_ERROR(MountBelow(dev.tmpfs.get(), "pts", dev.devpts));
   RETURN_IF_ERROR(MountBelow(dev.tmpfs.get(), "shm", shm));
   ASSIGN_OR_RETURN(sys::UniqueFd mqueue, NewMqueue());

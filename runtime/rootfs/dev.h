@@ -3,6 +3,7 @@
 #include "absl/status/statusor.h"
 #include "runtime/rootfs/pty.h"
 #include "runtime/sys/unique_fd.h"
+#include "runtime/sys/user_namespace.h"
 
 namespace wherry::rootfs {
 
@@ -13,8 +14,8 @@ struct Dev {
 };
 
 // A tmpfs with the nodes, links and mounts that every container has, attached on `target`. `shm` is the detached mount that
-// becomes /dev/shm. /dev/mqueue is that of the caller's IPC namespace.
-absl::StatusOr<Dev> MountDev(int target, const sys::UniqueFd& shm);
+// becomes /dev/shm. /dev/mqueue is that of the caller's IPC namespace. `users`: see Surroundings.
+absl::StatusOr<Dev> MountDev(int target, const sys::UniqueFd& shm, const sys::UserNamespace& users);
 
 // Puts the terminal on /dev/console.
 absl::Status MountConsole(const Dev& dev, const Pty& pty);

@@ -66,8 +66,11 @@ absl::StatusOr<sys::UniqueFd> InPrivateNamespace(const sys::UniqueFd& overlay, c
 }  // namespace
 
 absl::StatusOr<sys::UniqueFd> TakeImageVolume(const shim::v1::Mount& mount, const sys::UniqueFd& procfs,
-                                              SubPathWay way) {
-  ASSIGN_OR_RETURN(sys::UniqueFd overlay, MountOverlay(ImageOf(mount)));
+                                              const sys::UserNamespace& users, SubPathWay way) {
+  if (mount.idmapped() && !users.valid())
+    return absl::InvalidArgumentError("an idmapped mount needs a user namespace of the pod's own");
+  ASSIGN_OR_RETURN(sys::UniqueFd overlay,
+                   mount.idmapped() ? MountIdmappedOverlay(ImageOf(mount), users.fd) : MountOverlay(ImageOf(mount)));
   if (mount.sub_path().empty()) return overlay;
   if (way != SubPathWay::kPrivateNamespace) {
     auto directory = CloneDirectory(overlay, mount.sub_path());

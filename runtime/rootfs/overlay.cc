@@ -11,15 +11,18 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "runtime/sys/file.h"
 #include "runtime/sys/mount.h"
 #include "runtime/sys/status.h"
 
@@ -139,7 +142,53 @@ bool FitsLayerByLayer(const shim::v1::Rootfs& rootfs) {
   return longest <= kMaxString;
 }
 
+bool IsBelow(const std::string& path, const std::string& directory) {
+  return path.compare(0, directory.size() + 1, directory + "/") == 0;
+}
+
+// The id of the mount that `path` is on.
+std::optional<uint64_t> MountOf(const std::string& path) {
+  struct statx stx {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_MNT_ID, &stx) != 0) return std::nullopt;
+  return stx.stx_mnt_id;
+}
+
+// Where to put idmapped mounts: the directory that all layers have in common, so that it takes one mount however many they are;
+// but each layer for itself when the upper or work directory, which must not be idmapped, are in there too, or another mount.
+std::vector<std::string> PlacesToIdmap(const shim::v1::Rootfs& rootfs) {
+  std::vector<std::string> layers(rootfs.lowerdirs().begin(), rootfs.lowerdirs().end());
+  const std::string common = CommonDirectory(layers);
+  if (common.empty() || IsBelow(rootfs.upperdir(), common) || IsBelow(rootfs.workdir(), common)) return layers;
+  const std::optional<uint64_t> mount = MountOf(common);
+  for (const std::string& layer : layers)
+    if (!mount || MountOf(layer) != mount) return layers;
+  return {common};
+}
+
+absl::Status Idmap(const std::string& path, const sys::UniqueFd& user_namespace) {
+  ASSIGN_OR_RETURN(sys::UniqueFd mount, sys::CloneMount(AT_FDCWD, path, false));
+  RETURN_IF_ERROR(sys::IdmapMount(mount.get(), user_namespace.get()));
+  ASSIGN_OR_RETURN(sys::UniqueFd place, sys::OpenAt(AT_FDCWD, path, O_PATH | O_DIRECTORY));
+  return sys::AttachMount(mount.get(), place.get());
+}
+
 }  // namespace
+
+// The layers keep their paths, so that every way to hand them over works as without.
+absl::StatusOr<sys::UniqueFd> MountIdmappedOverlay(const shim::v1::Rootfs& rootfs, const sys::UniqueFd& user_namespace,
+                                                   OverlayWay way) {
+  RETURN_IF_ERROR(Check(rootfs));
+  for (const std::string& layer : rootfs.lowerdirs())
+    if (layer[0] != '/') return absl::InvalidArgumentError(absl::StrCat("layer \"", layer, "\" is not absolute"));
+  const std::vector<std::string> places = PlacesToIdmap(rootfs);
+  for (const std::string& place : places)
+    RETURN_IF_ERROR_CTX(Idmap(place, user_namespace), absl::StrCat("idmapped layers of \"", place, "\""));
+  auto overlay = MountOverlay(rootfs, way);
+  for (const std::string& place : places)
+    if (::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && overlay.ok())
+      return sys::Errno(absl::StrCat("umount of the idmapped \"", place, "\""));
+  return overlay;
+}
 
 absl::StatusOr<sys::UniqueFd> MountOverlay(const shim::v1::Rootfs& rootfs, OverlayWay way) {
   RETURN_IF_ERROR(Check(rootfs));

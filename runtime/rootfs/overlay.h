@@ -19,4 +19,10 @@ enum class OverlayWay {
 // the overlay for a moment. InvalidArgument: no layers, or paths that cannot be expressed in `way`.
 absl::StatusOr<sys::UniqueFd> MountOverlay(const shim::v1::Rootfs& rootfs, OverlayWay way = OverlayWay::kAuto);
 
+// The same for a pod with a user namespace: the layers' ids are taken for ids of `user_namespace` (overlay of idmapped layers,
+// Linux 5.19), so that nothing has to be copied or given away. The upper directory belongs to that namespace's root already.
+// The caller's mounts must propagate to nobody: the layers are mounted over for a moment.
+absl::StatusOr<sys::UniqueFd> MountIdmappedOverlay(const shim::v1::Rootfs& rootfs, const sys::UniqueFd& user_namespace,
+                                                   OverlayWay way = OverlayWay::kAuto);
+
 }  // namespace wherry::rootfs

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #include "runtime/rootfs/masks.h"
 #include "runtime/rootfs/overlay.h"
 #include "runtime/rootfs/volumes.h"
+#include "runtime/security/capability.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/mount.h"
 #include "runtime/sys/path.h"
@@ -55,9 +57,26 @@ absl::Status StopPropagation() {
   return sys::Annotate(sys::ChangeMount(slash.get(), 0, MS_SLAVE, true), "slave propagation of \"/\"");
 }
 
+absl::StatusOr<sys::UniqueFd> MountLayers(const shim::v1::Rootfs& rootfs, const sys::UserNamespace& users) {
+  return users.valid() ? MountIdmappedOverlay(rootfs, users.fd) : MountOverlay(rootfs);
+}
+
 absl::Status PutOverRoot(const sys::UniqueFd& overlay) {
   ASSIGN_OR_RETURN(sys::UniqueFd slash, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
   return sys::Annotate(sys::AttachMount(overlay.get(), slash.get()), "overlay");
+}
+
+// From here on what this process makes belongs to the root of the pod's user namespace. A change of the file system uid takes
+// the capabilities that concern files out of the effective set (capabilities(7)); they are put back.
+absl::Status MakeFilesAs(const sys::UserNamespace& users) {
+  (void)::setfsgid(users.root_gid());
+  (void)::setfsuid(users.root_uid());
+  constexpr auto kNone = static_cast<uid_t>(-1);  // changes nothing, and returns what is set
+  if (static_cast<uint32_t>(::setfsgid(kNone)) != users.root_gid() ||
+      static_cast<uint32_t>(::setfsuid(kNone)) != users.root_uid())
+    return absl::PermissionDeniedError(absl::StrCat("setfsuid ", users.root_uid(), ", setfsgid ", users.root_gid()));
+  ASSIGN_OR_RETURN(const uint64_t permitted, security::PermittedCapabilities());
+  return security::SetCapabilities({permitted, permitted, 0});
 }
 
 // /proc, /sys and /dev must be directories of the image, or missing: a symlink would lead the mount, and with it every
@@ -92,9 +111,10 @@ absl::Status MountSys(const shim::v1::StartContainerRequest& request, const sys:
   return MountCgroups(request.cgroup(), cgroup.get(), request.privileged());
 }
 
-absl::Status MountDevices(const shim::v1::StartContainerRequest& request, const sys::UniqueFd& shm, Root& root) {
+absl::Status MountDevices(const shim::v1::StartContainerRequest& request, const sys::UniqueFd& shm,
+                          const sys::UserNamespace& users, Root& root) {
   ASSIGN_OR_RETURN(sys::UniqueFd target, OwnDirectory(root.directory, "dev"));
-  ASSIGN_OR_RETURN(Dev dev, MountDev(target.get(), shm));
+  ASSIGN_OR_RETURN(Dev dev, MountDev(target.get(), shm, users));
   if (request.rootfs().all_devices()) RETURN_IF_ERROR(AddHostDevices(dev.tmpfs.get()));
   RETURN_IF_ERROR(AddDevices(request.rootfs(), root.directory.get()));
   if (!request.process().tty()) return absl::OkStatus();
@@ -113,14 +133,17 @@ absl::Status MakeWorkingDirectory(const std::string& path, const sys::UniqueFd& 
 absl::StatusOr<Root> Assemble(const shim::v1::StartContainerRequest& request, const Surroundings& around) {
   const shim::v1::Rootfs& rootfs = request.rootfs();
   Root root;
-  ASSIGN_OR_RETURN(std::vector<Volume> volumes, TakeVolumes(rootfs, around.procfs));
+  // Volumes of image layers are put together as the root file system is; and no volume of such a pod is bidirectional.
+  if (around.users.valid()) RETURN_IF_ERROR(StopPropagation());
+  ASSIGN_OR_RETURN(std::vector<Volume> volumes, TakeVolumes(rootfs, around.procfs, around.users));
   ASSIGN_OR_RETURN_CTX(sys::UniqueFd shm, TakeShm(request.host_ipc(), around), "/dev/shm");
-  RETURN_IF_ERROR(StopPropagation());
-  ASSIGN_OR_RETURN_CTX(root.directory, MountOverlay(rootfs), "root file system");
+  if (!around.users.valid()) RETURN_IF_ERROR(StopPropagation());
+  ASSIGN_OR_RETURN_CTX(root.directory, MountLayers(rootfs, around.users), "root file system");
   RETURN_IF_ERROR_CTX(PutOverRoot(root.directory), "root file system");
+  if (around.users.valid()) RETURN_IF_ERROR(MakeFilesAs(around.users));
   RETURN_IF_ERROR_CTX(MountProc(root.directory), "mount of /proc");
   RETURN_IF_ERROR_CTX(MountSys(request, root.directory), "mount of /sys");
-  RETURN_IF_ERROR_CTX(MountDevices(request, shm, root), "mount of /dev");
+  RETURN_IF_ERROR_CTX(MountDevices(request, shm, around.users, root), "mount of /dev");
   RETURN_IF_ERROR(AttachVolumes(rootfs, std::move(volumes), root.directory.get()));
   RETURN_IF_ERROR(MakeWorkingDirectory(request.process().cwd(), root.directory));
   RETURN_IF_ERROR(MaskPaths(rootfs, root.directory.get()));

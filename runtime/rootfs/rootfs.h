@@ -6,6 +6,7 @@
 #include "api/shim/v1/shim.pb.h"
 #include "runtime/rootfs/pty.h"
 #include "runtime/sys/unique_fd.h"
+#include "runtime/sys/user_namespace.h"
 
 // The file system tree of a container, assembled by its init in a mount namespace of its own.
 namespace wherry::rootfs {
@@ -15,6 +16,7 @@ struct Surroundings {
   const sys::UniqueFd& shm;            // see process::PodContext
   const sys::UniqueFd& shm_namespace;  //
   const sys::UniqueFd& procfs;         // the host's, verified (sys::OpenProcfs)
+  const sys::UserNamespace& users;     // the pod's; not valid when that is the host's
 };
 
 struct Root {
@@ -23,7 +25,9 @@ struct Root {
 };
 
 // Builds the tree. The caller has a mount namespace of its own, a copy of the host's, and is in the container's PID, IPC,
-// network and cgroup namespaces. It still sees the host's tree at "/".
+// network and cgroup namespaces, but in the host's user namespace. It still sees the host's tree at "/". With a user
+// namespace of the pod's, everything that is made belongs to the root of that, and so do the caller's file accesses
+// (setfsuid(2)) from then on.
 absl::StatusOr<Root> Assemble(const shim::v1::StartContainerRequest& request, const Surroundings& around);
 
 // Makes the tree the caller's root and lets go of the host's.

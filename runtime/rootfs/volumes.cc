@@ -77,21 +77,35 @@ absl::StatusOr<sys::UniqueFd> TakeTmpfs(const shim::v1::Mount& mount) {
   return fs.Mount(0);
 }
 
-absl::StatusOr<sys::UniqueFd> TakeBind(const shim::v1::Mount& mount, const sys::UniqueFd& procfs) {
-  if (mount.source().empty() || mount.source()[0] != '/')
-    return absl::InvalidArgumentError(absl::StrCat("source \"", mount.source(), "\" is not absolute"));
-  if (mount.propagation() == shim::v1::BIDIRECTIONAL) RETURN_IF_ERROR(CheckShared(mount.source(), procfs));
-  return sys::CloneMount(AT_FDCWD, mount.source(), true);
+// A mount namespace of another user namespace only receives what is mounted in its source's, it never sends.
+absl::Status CheckBidirectional(const shim::v1::Mount& mount, const sys::UniqueFd& procfs,
+                                const sys::UserNamespace& users) {
+  if (users.valid())
+    return absl::InvalidArgumentError("bidirectional propagation cannot be had from within a user namespace");
+  return CheckShared(mount.source(), procfs);
 }
 
-absl::StatusOr<Volume> Take(const shim::v1::Mount& mount, const sys::UniqueFd& procfs) {
+absl::StatusOr<sys::UniqueFd> TakeBind(const shim::v1::Mount& mount, const sys::UniqueFd& procfs,
+                                       const sys::UserNamespace& users) {
+  if (mount.source().empty() || mount.source()[0] != '/')
+    return absl::InvalidArgumentError(absl::StrCat("source \"", mount.source(), "\" is not absolute"));
+  if (mount.idmapped() && !users.valid())
+    return absl::InvalidArgumentError("an idmapped mount needs a user namespace of the pod's own");
+  if (mount.propagation() == shim::v1::BIDIRECTIONAL) RETURN_IF_ERROR(CheckBidirectional(mount, procfs, users));
+  ASSIGN_OR_RETURN(sys::UniqueFd volume, sys::CloneMount(AT_FDCWD, mount.source(), true));
+  if (mount.idmapped()) RETURN_IF_ERROR(sys::IdmapMount(volume.get(), users.fd.get()));
+  return volume;
+}
+
+absl::StatusOr<Volume> Take(const shim::v1::Mount& mount, const sys::UniqueFd& procfs,
+                            const sys::UserNamespace& users) {
   Volume volume;
   if (mount.fs_type() == "bind") {
-    ASSIGN_OR_RETURN(volume.mount, TakeBind(mount, procfs));
+    ASSIGN_OR_RETURN(volume.mount, TakeBind(mount, procfs, users));
   } else if (mount.fs_type() == "tmpfs") {
     ASSIGN_OR_RETURN(volume.mount, TakeTmpfs(mount));
   } else if (mount.fs_type() == "image") {
-    ASSIGN_OR_RETURN(volume.mount, TakeImageVolume(mount, procfs));
+    ASSIGN_OR_RETURN(volume.mount, TakeImageVolume(mount, procfs, users));
   } else {
     return absl::InvalidArgumentError(absl::StrCat("file system type \"", mount.fs_type(), "\" is not supported"));
   }
@@ -129,10 +143,11 @@ absl::Status Attach(const shim::v1::Mount& mount, const Volume& volume, int root
 
 }  // namespace
 
-absl::StatusOr<std::vector<Volume>> TakeVolumes(const shim::v1::Rootfs& rootfs, const sys::UniqueFd& procfs) {
+absl::StatusOr<std::vector<Volume>> TakeVolumes(const shim::v1::Rootfs& rootfs, const sys::UniqueFd& procfs,
+                                                const sys::UserNamespace& users) {
   std::vector<Volume> volumes;
   for (const shim::v1::Mount& mount : rootfs.mounts()) {
-    auto volume = Take(mount, procfs);
+    auto volume = Take(mount, procfs, users);
     if (!volume.ok())
       return sys::Annotate(volume.status(),
                            absl::StrCat("mount of \"", mount.source(), "\" on \"", mount.destination(), "\""));

@@ -73,6 +73,19 @@ absl::Status ApplyRlimits(const shim::v1::Process& process) {
   return absl::OkStatus();
 }
 
+absl::Status RaiseHardLimits(const shim::v1::Process& process) {
+  for (const auto& wanted : process.rlimits()) {
+    const auto resource = static_cast<__rlimit_resource>(wanted.resource());
+    rlimit limit{};
+    if (::getrlimit(resource, &limit) != 0) return sys::Errno(absl::StrCat("getrlimit ", wanted.resource()));
+    if (limit.rlim_max >= wanted.hard()) continue;
+    limit.rlim_max = wanted.hard();
+    if (::setrlimit(resource, &limit) != 0)
+      return sys::Errno(absl::StrCat("setrlimit ", wanted.resource(), " to ", wanted.soft(), ":", wanted.hard()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ApplyOomScoreAdj(const sys::UniqueFd& procfs, int value) {
   absl::Status status = WriteProc(procfs, "oom_score_adj", absl::StrCat(value));
   return sys::IsErrno(status, EACCES) ? absl::OkStatus() : status;

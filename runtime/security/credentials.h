@@ -11,6 +11,10 @@ namespace wherry::security {
 // setrlimit(2) for each. Needs CAP_SYS_RESOURCE to raise a hard limit.
 absl::Status ApplyRlimits(const shim::v1::Process& process);
 
+// Raises hard limits that are below what the process is to have, and nothing else: for a process that will be in a user
+// namespace, where CAP_SYS_RESOURCE does not help any more. ApplyRlimits follows in there.
+absl::Status RaiseHardLimits(const shim::v1::Process& process);
+
 // Sets the caller's oom_score_adj through `procfs`. Where the host does not let it go so low (no CAP_SYS_RESOURCE), the
 // inherited value stays: it is the lowest that this caller is sure to be allowed.
 absl::Status ApplyOomScoreAdj(const sys::UniqueFd& procfs, int value);

@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<Exec>> Exec::Start(const Workbench& bench, const 
                                                   Observer* observer) {
   std::unique_ptr<Exec> exec(new Exec(request, container, observer));
   ASSIGN_OR_RETURN(process::Launch launch,
-                   process::Exec(request, container.pid(), container.pidfd(), std::move(stdio)));
+                   process::Exec(request, bench.pod, container.pid(), container.pidfd(), std::move(stdio)));
   ASSIGN_OR_RETURN(exec->task_, Task::Follow(bench.poller, bench.reaper, std::move(launch), exec.get()));
   return exec;
 }

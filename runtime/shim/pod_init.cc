@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -16,20 +15,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "runtime/shim/empty_root.h"
 #include "runtime/sys/file.h"
+#include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
-
-#ifndef CLONE_INTO_CGROUP
-#define CLONE_INTO_CGROUP 0x200000000ULL
-#endif
 
 namespace wherry::shim {
 namespace {
 
-constexpr uid_t kNobody = 65535;
+constexpr uint32_t kNobody = 65535;
 
 absl::Status JoinV1(const v1::Cgroup& cgroup) {
   for (const std::string& dir : cgroup.v1_dirs()) {
@@ -38,26 +35,35 @@ absl::Status JoinV1(const v1::Cgroup& cgroup) {
   return absl::OkStatus();
 }
 
-absl::Status DropPrivileges() {
+// `nobody` has no capability, and its number is nobody's in the image, if there is room for it.
+absl::Status DropPrivileges(uint32_t nobody) {
   for (int cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {
     if (::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) return sys::Errno("PR_CAPBSET_DROP");
   }
   if (::syscall(SYS_setgroups, 0, nullptr) != 0) return sys::Errno("setgroups");
-  if (::syscall(SYS_setresgid, kNobody, kNobody, kNobody) != 0) return sys::Errno("setresgid");
-  if (::syscall(SYS_setresuid, kNobody, kNobody, kNobody) != 0) return sys::Errno("setresuid");
+  if (::syscall(SYS_setresgid, nobody, nobody, nobody) != 0) return sys::Errno("setresgid");
+  if (::syscall(SYS_setresuid, nobody, nobody, nobody) != 0) return sys::Errno("setresuid");
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::Errno("PR_SET_NO_NEW_PRIVS");
   return absl::OkStatus();
 }
 
-absl::Status Confine(const v1::Cgroup& cgroup) {
-  RETURN_IF_ERROR(JoinV1(cgroup));
+// What the init needs; the supervisor made it.
+struct Plan {
+  const v1::Cgroup& cgroup;
+  const sys::UserNamespace& users;
+  sys::UniqueFd root;  // a detached tmpfs: in a user namespace it could not be made before there is a mount namespace
+  int report = -1;
+};
+
+absl::Status Confine(const Plan& plan) {
+  RETURN_IF_ERROR(JoinV1(plan.cgroup));
   if (::unshare(CLONE_NEWCGROUP) != 0) return sys::Errno("unshare cgroup namespace");
-  ASSIGN_OR_RETURN(sys::UniqueFd root, DetachedTmpfs("4k", "0555"));
   mount_attr attr{};
   attr.attr_set = MOUNT_ATTR_RDONLY;
-  RETURN_IF_ERROR(EnterEmptyRoot(root.get()));
+  RETURN_IF_ERROR(EnterEmptyRoot(plan.root.get()));
   if (::mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) != 0) return sys::Errno("make \"/\" read-only");
-  return DropPrivileges();
+  const uint32_t nobody = plan.users.valid() ? std::min(plan.users.uids.length, plan.users.gids.length) - 1 : kNobody;
+  return DropPrivileges(std::min(nobody, kNobody));
 }
 
 [[noreturn]] void ReapForever() {
@@ -75,13 +81,13 @@ absl::Status Confine(const v1::Cgroup& cgroup) {
   }
 }
 
-// The child: says on `report` what failed, or closes it, and never returns.
-[[noreturn]] void RunInit(const v1::Cgroup& cgroup, int report) {
+// The child: says on the report what failed, or closes it, and never returns.
+[[noreturn]] void RunInit(const Plan& plan) {
   (void)::prctl(PR_SET_NAME, "wherry-init", 0, 0, 0);
   (void)::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-  const absl::Status status = Confine(cgroup);
+  const absl::Status status = Confine(plan);
   if (!status.ok()) {
-    (void)sys::WriteAll(report, status.message());
+    (void)sys::WriteAll(plan.report, status.message());
     ::_exit(1);
   }
   (void)::setsid();
@@ -89,33 +95,30 @@ absl::Status Confine(const v1::Cgroup& cgroup) {
   ReapForever();
 }
 
-absl::StatusOr<pid_t> CloneInit(const v1::Cgroup& cgroup, sys::UniqueFd* pidfd) {
+absl::StatusOr<sys::CloneResult> CloneInit(const Plan& plan) {
   sys::UniqueFd unified;
-  int pidfd_number = -1;
-  clone_args args{};
-  args.flags = CLONE_NEWPID | CLONE_PIDFD;
-  args.pidfd = reinterpret_cast<uint64_t>(&pidfd_number);
-  args.exit_signal = SIGCHLD;
-  if (!cgroup.unified_dir().empty()) {
-    ASSIGN_OR_RETURN(unified, sys::OpenAt(AT_FDCWD, cgroup.unified_dir(), O_PATH | O_DIRECTORY));
-    args.flags |= CLONE_INTO_CGROUP;
-    args.cgroup = static_cast<uint64_t>(unified.get());
+  if (!plan.cgroup.unified_dir().empty()) {
+    ASSIGN_OR_RETURN(unified, sys::OpenAt(AT_FDCWD, plan.cgroup.unified_dir(), O_PATH | O_DIRECTORY));
   }
-  const long pid = ::syscall(SYS_clone3, &args, sizeof(args));
-  if (pid < 0) return sys::Errno("clone3 of the pod's init");
-  if (pid > 0) pidfd->reset(pidfd_number);
-  return static_cast<pid_t>(pid);
+  if (plan.users.valid()) {
+    return sys::CloneIntoUserNamespace(
+        {plan.users.fd.get(), CLONE_NEWPID, unified}, [] { return absl::OkStatus(); }, [&] { RunInit(plan); });
+  }
+  auto clone = sys::CloneProcess(CLONE_NEWPID, unified);
+  if (clone.ok() && clone->pid == 0) RunInit(plan);
+  return clone;
 }
 
 }  // namespace
 
-absl::StatusOr<PodInit> StartPodInit(const v1::Cgroup& cgroup) {
+absl::StatusOr<PodInit> StartPodInit(const v1::Cgroup& cgroup, const sys::UserNamespace& users) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return sys::Errno("pipe2");
   sys::UniqueFd in(ends[0]), out(ends[1]);
-  PodInit init;
-  ASSIGN_OR_RETURN(init.pid, CloneInit(cgroup, &init.pidfd));
-  if (init.pid == 0) RunInit(cgroup, out.get());
+  Plan plan{cgroup, users, sys::UniqueFd(), out.get()};
+  ASSIGN_OR_RETURN(plan.root, DetachedTmpfs("4k", "0555"));
+  ASSIGN_OR_RETURN_CTX(sys::CloneResult clone, CloneInit(plan), "the pod's init");
+  PodInit init{clone.pid, std::move(clone.pidfd), sys::UniqueFd()};
   out.reset();
   auto report = sys::ReadAll(in.get(), 4096);
   if (!report.ok() || !report->empty())

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "runtime/sys/unique_fd.h"
+#include "runtime/sys/user_namespace.h"
 
 // The tmpfs that all containers of a pod see as /dev/shm.
 namespace wherry::shim {
@@ -16,6 +17,7 @@ struct SharedMemory {
 
 // `size` in bytes; 0 = 64 MiB. Kernels before 6.15 cannot clone a mount that is in no namespace (open_tree: EINVAL): for
 // them, or when `in_namespace` asks for it, the tmpfs is the root of a mount namespace of its own.
-absl::StatusOr<SharedMemory> MakeSharedMemory(uint64_t size, bool in_namespace);
+// It belongs to the root of `users`, the pod's user namespace, or to the host's where that is not valid.
+absl::StatusOr<SharedMemory> MakeSharedMemory(uint64_t size, const sys::UserNamespace& users, bool in_namespace);
 
 }  // namespace wherry::shim

@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kMaxName = 256;
 constexpr size_t kMaxValue = 4096;
+constexpr const char* kUts[] = {"kernel/hostname", "kernel/domainname"};
 
 bool NameByte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
@@ -43,7 +44,7 @@ absl::Status CheckOwner(absl::string_view name, absl::string_view path, const Ow
     return own.net ? absl::OkStatus() : Refuse(name, "the pod's network namespace is the host's");
   }
   if (IsIpc(path)) return own.ipc ? absl::OkStatus() : Refuse(name, "the pod's IPC namespace is the host's");
-  if (path == "kernel/hostname" || path == "kernel/domainname") {
+  if (std::find(std::begin(kUts), std::end(kUts), path) != std::end(kUts)) {
     return own.uts ? absl::OkStatus() : Refuse(name, "the pod's UTS namespace is the host's");
   }
   return Refuse(name, "not a parameter of a namespace, so it would change the host");
@@ -69,11 +70,17 @@ absl::StatusOr<std::string> SysctlPath(absl::string_view name, absl::string_view
   return path;
 }
 
-absl::Status WriteSysctls(const std::map<std::string, std::string>& values_by_path) {
-  if (values_by_path.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(sys::UniqueFd procfs, OpenProcfs());
-  for (const auto& [path, value] : values_by_path) {
-    auto fd = OpenInProcfs(procfs.get(), absl::StrCat("sys/", path), O_WRONLY);
+SysctlValues TakeUtsSysctls(SysctlValues& values) {
+  SysctlValues taken;
+  for (const char* path : kUts) {
+    if (auto node = values.extract(path); !node.empty()) taken.insert(std::move(node));
+  }
+  return taken;
+}
+
+absl::Status WriteSysctls(int procfs, const SysctlValues& values) {
+  for (const auto& [path, value] : values) {
+    auto fd = OpenInProcfs(procfs, absl::StrCat("sys/", path), O_WRONLY);
     if (!fd.ok()) return absl::InvalidArgumentError(absl::StrCat("sysctl: ", fd.status().message()));
     const ssize_t n = ::write(fd->get(), value.data(), value.size());
     if (n < 0 || static_cast<size_t>(n) != value.size()) {

@@ -22,7 +22,13 @@ struct OwnNamespaces {
 // stands for a dot ("net.ipv4.conf.eth0/1.rp_filter").
 absl::StatusOr<std::string> SysctlPath(absl::string_view name, absl::string_view value, const OwnNamespaces& own);
 
-// Writes values by path below /proc/sys of the caller's namespaces.
-absl::Status WriteSysctls(const std::map<std::string, std::string>& values_by_path);
+using SysctlValues = std::map<std::string, std::string>;  // by path below /proc/sys
+
+// Writes values through `procfs` (OpenProcfs) into the caller's namespaces.
+absl::Status WriteSysctls(int procfs, const SysctlValues& values);
+
+// Moves those of the UTS namespace out of `values`: only the host's root may write them, also where the namespace belongs to a
+// user namespace. For all others that is the namespace's own root.
+SysctlValues TakeUtsSysctls(SysctlValues& values);
 
 }  // namespace wherry::shim

@@ -4,6 +4,8 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "absl/strings/ascii.h"
 #include "runtime/sys/status.h"
 
@@ -73,6 +75,17 @@ absl::Status ChangeMount(int mount, uint64_t attributes, uint64_t propagation, b
   const unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U);
   if (::mount_setattr(mount, "", flags, &attr, sizeof(attr)) != 0) return Errno("mount_setattr");
   return absl::OkStatus();
+}
+
+absl::Status IdmapMount(int mount, int user_namespace) {
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_IDMAP;
+  attr.userns_fd = static_cast<uint64_t>(user_namespace);
+  if (::mount_setattr(mount, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0) return absl::OkStatus();
+  if (errno == EINVAL)
+    return absl::FailedPreconditionError(
+        "its file system cannot be mounted with another user namespace's ids (idmapped)");
+  return Errno("mount_setattr MOUNT_ATTR_IDMAP");
 }
 
 }  // namespace wherry::sys

@@ -39,4 +39,8 @@ absl::Status AttachMount(int mount, int target);
 // Adds MOUNT_ATTR_* (and, unless 0, sets the propagation MS_PRIVATE, MS_SLAVE or MS_SHARED), below too when `recursive`.
 absl::Status ChangeMount(int mount, uint64_t attributes, uint64_t propagation, bool recursive);
 
+// Makes a detached mount show each id that it stores as that id of `user_namespace` (MOUNT_ATTR_IDMAP, Linux 5.12): what root
+// owns on disk, that namespace's root owns here. Not what is mounted below. FailedPrecondition: the file system cannot.
+absl::Status IdmapMount(int mount, int user_namespace);
+
 }  // namespace wherry::sys

@@ -11,12 +11,14 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -95,6 +97,36 @@ absl::Status WriteMap(pid_t pid, const char* file) {
   return WriteFileAt(AT_FDCWD, absl::StrCat("/proc/", pid, "/", file), "0 100000 65536\n");
 }
 
+absl::StatusOr<UniqueFd> IdmappedMount(const std::string& dir) {
+  ASSIGN_OR_RETURN(Child child, Child::Start(CLONE_NEWUSER));
+  RETURN_IF_ERROR(WriteMap(child.pid(), "uid_map"));
+  RETURN_IF_ERROR(WriteMap(child.pid(), "gid_map"));
+  ASSIGN_OR_RETURN(UniqueFd user, OpenAt(AT_FDCWD, absl::StrCat("/proc/", child.pid(), "/ns/user"), O_RDONLY));
+  ASSIGN_OR_RETURN(UniqueFd mount,
+                   FdCall("open_tree", SYS_open_tree, AT_FDCWD, dir.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_IDMAP;
+  attributes.userns_fd = static_cast<uint64_t>(user.get());
+  RETURN_IF_ERROR(SetAttributes(mount.get(), attributes));
+  return mount;
+}
+
+// Moves the calling thread into a mount namespace of its own and makes an overlay of `layer`, which is put on `dir` there, and
+// of a directory that every host has. It is mounted nowhere.
+absl::Status MountOverlayIn(const std::string& dir, int layer) {
+  if (::unshare(CLONE_NEWNS) != 0) return Errno("unshare CLONE_NEWNS");
+  if (::syscall(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return Errno("private propagation of \"/\"");
+  if (::syscall(SYS_move_mount, layer, "", AT_FDCWD, dir.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    return Errno(absl::StrCat("move_mount to \"", dir, "\""));
+  ASSIGN_OR_RETURN(UniqueFd context, FdCall("fsopen \"overlay\"", SYS_fsopen, "overlay", FSOPEN_CLOEXEC));
+  const std::string layers = absl::StrCat(dir, ":/etc");
+  if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, "lowerdir", layers.c_str(), 0) != 0 ||
+      ::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return Errno(absl::StrCat("overlay of \"", layers, "\""));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string KernelRelease() {
@@ -161,17 +193,14 @@ absl::Status ProbeCloneDetached() {
       .status();
 }
 
-absl::Status ProbeIdmappedMount(const std::string& dir) {
-  ASSIGN_OR_RETURN(Child child, Child::Start(CLONE_NEWUSER));
-  RETURN_IF_ERROR(WriteMap(child.pid(), "uid_map"));
-  RETURN_IF_ERROR(WriteMap(child.pid(), "gid_map"));
-  ASSIGN_OR_RETURN(UniqueFd user, OpenAt(AT_FDCWD, absl::StrCat("/proc/", child.pid(), "/ns/user"), O_RDONLY));
-  ASSIGN_OR_RETURN(UniqueFd mount,
-                   FdCall("open_tree", SYS_open_tree, AT_FDCWD, dir.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  mount_attr attributes{};
-  attributes.attr_set = MOUNT_ATTR_IDMAP;
-  attributes.userns_fd = static_cast<uint64_t>(user.get());
-  return SetAttributes(mount.get(), attributes);
+absl::Status ProbeIdmappedMount(const std::string& dir) { return IdmappedMount(dir).status(); }
+
+absl::Status ProbeIdmappedOverlay(const std::string& dir) {
+  ASSIGN_OR_RETURN(UniqueFd layer, IdmappedMount(dir));
+  absl::Status status;
+  // A mount namespace is a thread's own once it is unshared, and goes with it.
+  std::thread([&] { status = MountOverlayIn(dir, layer.get()); }).join();
+  return status;
 }
 
 absl::Status ProbeUserNamespace() {

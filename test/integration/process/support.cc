@@ -242,7 +242,7 @@ Ended Pod::Exec(const shim::v1::ExecRequest& request, const Launch& init) {
   Stdio stdio;
   if (!request.process().tty()) stdio = OutputTo(write.get());
   write.reset();
-  auto launch = process::Exec(request, init.pid, init.pidfd.get(), std::move(stdio));
+  auto launch = process::Exec(request, context_, init.pid, init.pidfd.get(), std::move(stdio));
   return Finish(std::move(launch), read.get());
 }
 
