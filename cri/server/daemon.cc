@@ -171,9 +171,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::Config& conf
 
 bool Daemon::Stop() {
   parts_->pods->EndSubscriptions();
-  // Both, even when one has not ended.
-  const bool streams_ended = parts_->streaming->Stop(absl::Seconds(2));
-  return parts_->listener->Drain(absl::Seconds(2)) && streams_ended;
+  // First who gives URLs, then who serves them. Both, even when one has not ended.
+  const bool requests_ended = parts_->listener->Drain(absl::Seconds(2));
+  return parts_->streaming->Stop(absl::Seconds(2)) && requests_ended;
 }
 
 }  // namespace wherry::server

@@ -42,6 +42,7 @@ class ContainerExecTest : public NodeTest {
   cri::ExecSyncResponse response_;
 };
 
+// KUBELET G44: DeadlineExceeded at the timeout, the process killed.
 TEST_F(ContainerExecTest, ATimeoutEndsTheWholeCommand) {
   auto status =
       Exec("sleep 1001 & setsid sleep 1002 & (sleep 1003 | sleep 1004) & sleep 1005", 1, seconds(60), &response_);

@@ -15,6 +15,7 @@ namespace {
 
 class LogsTest : public NodeTest {};
 
+// KUBELET G48: RFC3339Nano, stream, F or P, content.
 TEST_F(LogsTest, EveryLineHasTimeStreamAndTag) {
   std::string pod = node.RunPod("p");
   std::string c = node.Run(pod, "c", {"sh", "-c", "echo one; echo two >&2; printf three"});
@@ -40,6 +41,7 @@ TEST_F(LogsTest, LongLinesAreSplitAt16KiBAndJoinAgain) {
   EXPECT_THAT(node.Log(c), testing::HasSubstr(" stdout P x"));
 }
 
+// KUBELET G48: rename, ReopenContainerLog.
 TEST_F(LogsTest, RotationLosesNothing) {
   std::string pod = node.RunPod("p");
   std::string c =
@@ -59,6 +61,47 @@ TEST_F(LogsTest, RotationLosesNothing) {
     return std::count(std::istreambuf_iterator<char>(in), {}, '\n');
   };
   Eventually("all 3000 lines", [&] { return lines(path) + lines(path + ".1") == 3000; });
+}
+
+// KUBELET G48: rotation, also of a terminal's output; on an error no new file; a missing file is made again.
+TEST_F(LogsTest, ATerminalsLogIsRotatedAndALostOneMadeAgain) {
+  const std::string c = node.Run(node.RunPod("p"), "c",
+                                 {"sh", "-c",
+                                  "echo one; for n in 1 2 3; do until [ -e /go$n ]; do sleep 0.02; done; "
+                                  "echo after $n; done; sleep 1000"},
+                                 [](cri::ContainerConfig& config) { config.set_tty(true); });
+  const std::string path = node.Status(c).log_path();
+  auto reopen = [&] {
+    cri::ReopenContainerLogRequest req;
+    req.set_container_id(c);
+    cri::ReopenContainerLogResponse resp;
+    grpc::ClientContext ctx;
+    return node.runtime().ReopenContainerLog(&ctx, req, &resp);
+  };
+  auto text = [](const std::string& file) {
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  Eventually("the first line", [&] { return text(path).find("one") != std::string::npos; });
+  std::filesystem::rename(path, path + ".1");
+  ASSERT_TRUE(reopen().ok());
+  node.Exec(c, {"touch", "/go1"});
+  Eventually("a line in the new file", [&] { return text(path).find("stdout F after 1") != std::string::npos; });
+  EXPECT_EQ(text(path + ".1").find("after"), std::string::npos);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(reopen().ok());
+  node.Exec(c, {"touch", "/go2"});
+  Eventually("a line in the file made again", [&] { return text(path).find("after 2") != std::string::npos; });
+  // Its directory cannot be written to: as a file in its place.
+  const std::string dir = std::filesystem::path(path).parent_path();
+  std::filesystem::rename(dir, dir + ".away");
+  std::ofstream(dir) << "no directory";
+  EXPECT_FALSE(reopen().ok());
+  node.Exec(c, {"touch", "/go3"});
+  const std::string old = dir + ".away/" + std::filesystem::path(path).filename().string();
+  Eventually("a line in the old file", [&] { return text(old).find("after 3") != std::string::npos; });
+  std::filesystem::remove(dir);
+  std::filesystem::rename(dir + ".away", dir);
 }
 
 }  // namespace
