@@ -65,6 +65,18 @@ void Take(absl::StatusOr<T> from, T& to) {
 
 }  // namespace
 
+std::string BackendTest::archive_dir_;
+
+void BackendTest::SetUpTestSuite() {
+  std::string name = "/tmp/wherry-streaming-image-XXXXXX";
+  ASSERT_NE(::mkdtemp(name.data()), nullptr);
+  archive_dir_ = name;
+  const std::string script = WHERRY_SOURCE_DIR "/hack/busybox-image.sh";
+  ASSERT_EQ(Spawn({"/bin/bash", script, archive_dir_ + "/busybox.tar"}), 0);
+}
+
+void BackendTest::TearDownTestSuite() { fs::remove_all(archive_dir_); }
+
 void BackendTest::SetUp() {
   ASSERT_EQ(::geteuid(), 0U) << "needs root";
   std::string name = "/tmp/wherry-streaming-XXXXXX";
@@ -90,9 +102,7 @@ void BackendTest::SetUp() {
   ASSERT_TRUE(pods_->Recover().ok());
   images_->HoldsRestored();
   backend_ = std::make_unique<server::StreamingBackend>(*containers_, *pods_);
-  const std::string archive = dir_ + "/busybox.tar";
-  ASSERT_EQ(Spawn({"/bin/bash", WHERRY_SOURCE_DIR "/hack/busybox-image.sh", archive}), 0);
-  auto imported = images_->Import(archive, {});
+  auto imported = images_->Import(archive_dir_ + "/busybox.tar", {});
   ASSERT_TRUE(imported.ok()) << imported.status();
 }
 

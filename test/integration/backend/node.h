@@ -25,6 +25,9 @@ namespace wherry::streaming {
 
 class BackendTest : public ::testing::Test {
  protected:
+  // The image's archive is made once for a suite, which takes longer than most cases.
+  static void SetUpTestSuite();
+  static void TearDownTestSuite();
   void SetUp() override;
   void TearDown() override;
 
@@ -42,6 +45,7 @@ class BackendTest : public ::testing::Test {
   // Waits until the container has processes with these words in their command lines, or none.
   void WaitForProcess(const std::string& container, const std::string& words, bool there);
 
+  static std::string archive_dir_;
   std::string dir_, cgroup_;
   config::Config config_;
   std::unique_ptr<store::Store> store_;
