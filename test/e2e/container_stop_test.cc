@@ -26,6 +26,7 @@ class ContainerStopTest : public NodeTest {
 
 constexpr char kStubborn[] = "trap 'echo term' TERM; echo ready; while :; do usleep 20000; done";
 
+// KUBELET 34
 TEST_F(ContainerStopTest, AnOrderlyEndKeepsItsExitCodeAndEndsTheWaiting) {
   std::string id = RunTrapped("trap 'exit 7' TERM; echo ready; while :; do usleep 20000; done");
   EXPECT_TRUE(node.TryStop(id, 3600).ok());
@@ -55,6 +56,7 @@ TEST_F(ContainerStopTest, AShorterStopOvertakesALongerOne) {
   EXPECT_EQ(node.Status(id).exit_code(), 137);
 }
 
+// KUBELET 34, 35, 37
 TEST_F(ContainerStopTest, EveryVerbCanBeRepeated) {
   std::string id = node.Run(node.RunPod("p"), "c", {"sleep", "1000"});
   EXPECT_EQ(node.TryStart(id).error_code(), StatusCode::FAILED_PRECONDITION);

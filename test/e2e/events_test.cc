@@ -50,6 +50,7 @@ class EventsTest : public NodeTest {
   }
 };
 
+// KUBELET 53
 TEST_F(EventsTest, TellALifeInOrderWithThePodAndAllItsContainers) {
   Follower follower(node);
   std::string pod = node.RunPod("p");
@@ -81,6 +82,7 @@ TEST_F(EventsTest, TellALifeInOrderWithThePodAndAllItsContainers) {
   EXPECT_EQ(events[11].containers_statuses_size(), 0);
 }
 
+// KUBELET 53
 TEST_F(EventsTest, ANewFollowerHearsNothingOfThePast) {
   Follower early(node);
   std::string pod = node.RunPod("p");
@@ -91,6 +93,7 @@ TEST_F(EventsTest, ANewFollowerHearsNothingOfThePast) {
   EXPECT_THAT(Told(early.Take(1), {{id, "c"}}), testing::ElementsAre("c C"));
 }
 
+// KUBELET 26
 TEST_F(EventsTest, AFailedStartEndsTheContainer) {
   std::string pod = node.RunPod("p");
   Follower follower(node);

@@ -37,6 +37,7 @@ std::vector<std::string> Ids(const List& items) {
   return ids;
 }
 
+// KUBELET 14
 TEST_F(ListsTest, AStreamGivesTheListInPieces) {
   std::string pod = node.RunPod("p");
   node.RunPod("q");

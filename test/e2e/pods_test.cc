@@ -62,6 +62,7 @@ TEST_F(PodsTest, ContainersOfOnePodShareNetworkHostnameAndShmButNotProcessesOrFi
   EXPECT_THAT(node.Exec(two, {"cat", "/proc/1/cmdline"}).stdout(), HasSubstr("sleep"));
 }
 
+// KUBELET 24
 TEST_F(PodsTest, ContainerSeesItselfAsDefaultsPromise) {
   std::string pod = node.RunPod("p");
   std::string c = node.Run(pod, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
@@ -134,6 +135,7 @@ TEST_F(PodsTest, StopSendsTermThenKillsAndKeepsTheExitCode) {
   EXPECT_EQ(node.Status(deaf).exit_code(), 137);
 }
 
+// KUBELET 30
 TEST_F(PodsTest, ExitCodesAndReasons) {
   std::string pod = node.RunPod("p");
   auto good = node.WaitExited(node.Run(pod, "good", {"true"}));
@@ -145,6 +147,7 @@ TEST_F(PodsTest, ExitCodesAndReasons) {
   EXPECT_GE(bad.finished_at(), bad.started_at());
 }
 
+// KUBELET 44
 TEST_F(PodsTest, ExecReturnsBothStreamsAndTheCode) {
   std::string pod = node.RunPod("p");
   std::string c = node.Run(pod, "c", {"sleep", "1000"});
@@ -154,6 +157,7 @@ TEST_F(PodsTest, ExecReturnsBothStreamsAndTheCode) {
   EXPECT_EQ(r.exit_code(), 5);
 }
 
+// KUBELET 44
 TEST_F(PodsTest, ExecPastItsTimeoutIsDeadlineExceededAndLeavesNoProcess) {
   std::string pod = node.RunPod("p");
   std::string c = node.Run(pod, "c", {"sleep", "1000"});

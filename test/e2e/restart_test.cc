@@ -28,6 +28,7 @@ pid_t ProcessWith(const std::string& program, const std::string& word) {
   return -1;
 }
 
+// KUBELET 39
 TEST_F(RestartTest, TwentyPodsSurviveKill9OfTheDaemon) {
   std::map<std::string, std::string> pods;  // pod → container
   for (int i = 0; i < 20; ++i) {

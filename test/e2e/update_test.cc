@@ -35,6 +35,7 @@ void SetMemory(cri::LinuxContainerResources& r, int64_t mib) {
   r.set_memory_swap_limit_in_bytes(mib << 20);
 }
 
+// KUBELET 51
 TEST_F(UpdateTest, ARunningContainerGetsWhatIsNamedAndKeepsTheRest) {
   std::string id = node.Run(node.RunPod("p"), "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
     auto& r = *config.mutable_linux()->mutable_resources();
@@ -64,6 +65,7 @@ TEST_F(UpdateTest, ACreatedContainerStartsWithWhatItWasUpdatedTo) {
   EXPECT_EQ(Memory(id), std::to_string(80 << 20));
 }
 
+// KUBELET 51
 TEST_F(UpdateTest, AllOrNothing) {
   std::string id = node.Run(node.RunPod("p"), "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
     SetMemory(*config.mutable_linux()->mutable_resources(), 64);
@@ -106,6 +108,7 @@ TEST_F(UpdateTest, RefusalsSayWhy) {
   EXPECT_EQ(Update(running, [](auto& r) { r.set_oom_score_adj(500); }).error_code(), StatusCode::UNIMPLEMENTED);
 }
 
+// KUBELET 52
 TEST_F(UpdateTest, APodRemembersWhatTheKubeletIsAboutToSet) {
   auto update = [&](const std::string& id, int64_t shares) {
     cri::UpdatePodSandboxResourcesRequest request;
