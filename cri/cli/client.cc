@@ -88,6 +88,18 @@ absl::Status Client::Stream(const v1::PullImageRequest& request,
   return FromGrpc(reader->Finish(), endpoint_);
 }
 
+absl::Status Client::Stream(const v1::ExportImageRequest& request,
+                            const std::function<absl::Status(const v1::ExportImageResponse&)>& take) {
+  grpc::ClientContext context;
+  auto reader = stubs_->wherry->ExportImage(&context, request);
+  v1::ExportImageResponse message;
+  absl::Status taken;
+  while (taken.ok() && reader->Read(&message)) taken = take(message);
+  if (!taken.ok()) context.TryCancel();
+  const absl::Status ended = FromGrpc(reader->Finish(), endpoint_);
+  return taken.ok() ? ended : taken;
+}
+
 // One RPC of a service: the overload of Call for its request.
 #define WHERRY_RPC(field, service, ns, name)                                                                          \
   absl::Status Client::Call(const ns::name##Request& request, ns::name##Response& response, absl::Duration timeout) { \
@@ -118,6 +130,7 @@ WHERRY_RPC(image, cri::ImageService, cri, RemoveImage)
 WHERRY_RPC(wherry, v1::Wherry, v1, ImportImage)
 WHERRY_RPC(wherry, v1::Wherry, v1, TagImage)
 WHERRY_RPC(wherry, v1::Wherry, v1, UntagImage)
+WHERRY_RPC(wherry, v1::Wherry, v1, VerifyImages)
 
 #undef WHERRY_RPC
 

@@ -61,6 +61,10 @@ class TagImageRequest;
 class TagImageResponse;
 class UntagImageRequest;
 class UntagImageResponse;
+class VerifyImagesRequest;
+class VerifyImagesResponse;
+class ExportImageRequest;
+class ExportImageResponse;
 }  // namespace wherry::v1
 
 namespace wherry::cli {
@@ -108,8 +112,12 @@ class Client {
   absl::Status Call(const v1::ImportImageRequest&, v1::ImportImageResponse&, absl::Duration timeout);
   absl::Status Call(const v1::TagImageRequest&, v1::TagImageResponse&, absl::Duration timeout);
   absl::Status Call(const v1::UntagImageRequest&, v1::UntagImageResponse&, absl::Duration timeout);
+  absl::Status Call(const v1::VerifyImagesRequest&, v1::VerifyImagesResponse&, absl::Duration timeout);
   // Each message of the answer as it comes; without a deadline.
   absl::Status Stream(const v1::PullImageRequest&, const std::function<void(const v1::PullImageResponse&)>& take);
+  // The same; an error of `take` ends the call.
+  absl::Status Stream(const v1::ExportImageRequest&,
+                      const std::function<absl::Status(const v1::ExportImageResponse&)>& take);
 
  private:
   struct Stubs;

@@ -47,6 +47,10 @@ absl::StatusOr<int> TagImage(Client& client, const std::string& image, const std
 absl::StatusOr<int> PullImages(Client& client, const std::vector<std::string>& images, const std::string& user);
 // Which hosts a pull would ask, in order, and with what; without any network traffic. `config` as for Doctor.
 absl::StatusOr<int> ExplainImage(const std::string& image, const std::string& config, Output output);
+// Compares images, all when none is named, with what was unpacked. 1 when something differs.
+absl::StatusOr<int> VerifyImages(Client& client, const std::vector<std::string>& images);
+// Writes an OCI archive; "-" is standard output. A file is there when it is whole, or not at all.
+absl::StatusOr<int> ExportImage(Client& client, const std::string& image, const std::string& file);
 absl::StatusOr<int> ListImages(Client& client, Output output);
 absl::StatusOr<int> RemoveImages(Client& client, const std::vector<std::string>& images);
 absl::StatusOr<int> ListContainers(Client& client, bool all, Output output);

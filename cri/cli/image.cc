@@ -69,14 +69,15 @@ absl::StatusOr<int> ListImages(Client& client, Output output) {
 
 absl::StatusOr<int> RemoveImages(Client& client, const std::vector<std::string>& images) {
   for (const std::string& name : images) {
-    cri::ImageStatusRequest status;
-    status.mutable_image()->set_image(name);
-    ASSIGN_OR_RETURN(auto found, client.Get<cri::ImageStatusResponse>(status));
-    if (!found.has_image()) return absl::NotFoundError(absl::StrCat("no image \"", name, "\""));
+    // Not ImageStatus, which does not show an image that was found damaged.
+    cri::ListImagesRequest list;
+    list.mutable_filter()->mutable_image()->set_image(name);
+    ASSIGN_OR_RETURN(auto found, client.Get<cri::ListImagesResponse>(list));
+    if (found.images().empty()) return absl::NotFoundError(absl::StrCat("no image \"", name, "\""));
     cri::RemoveImageRequest request;
-    request.mutable_image()->set_image(found.image().id());
+    request.mutable_image()->set_image(found.images(0).id());
     RETURN_IF_ERROR(client.Get<cri::RemoveImageResponse>(request).status());
-    std::cout << ShortId(found.image().id()) << "\n";
+    std::cout << ShortId(found.images(0).id()) << "\n";
   }
   return 0;
 }

@@ -71,6 +71,18 @@ void AddImage(CLI::App& app, Invocation& out) {
   tag->add_option("NAME", *tags, "The new names; an image that has one now loses it")->required();
   tag->callback([=, &out] { out.verb = [=](Client& client) { return TagImage(client, *tagged, *tags); }; });
 
+  auto* verify = image->add_subcommand("verify", "Compare images on disk with what was unpacked");
+  auto verified = std::make_shared<std::vector<std::string>>();
+  verify->add_option("IMAGE", *verified, "Names or ids; all images by default");
+  verify->callback([=, &out] { out.verb = [=](Client& client) { return VerifyImages(client, *verified); }; });
+
+  auto* save = image->add_subcommand("export", "Write an image as an OCI archive");
+  auto exported = std::make_shared<std::string>();
+  auto file = std::make_shared<std::string>();
+  save->add_option("IMAGE", *exported, "Name or id")->required();
+  save->add_option("FILE", *file, "The archive; - for standard output")->required();
+  save->callback([=, &out] { out.verb = [=](Client& client) { return ExportImage(client, *exported, *file); }; });
+
   auto* ls = image->add_subcommand("ls", "List images");
   auto format = AddOutput(ls);
   ls->callback([=, &out] { out.verb = [=](Client& client) { return ListImages(client, ToOutput(*format)); }; });

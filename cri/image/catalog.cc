@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cri/image/layer_name.h"
 #include "cri/image/records.h"
 #include "cri/image/reference.h"
 #include "runtime/sys/status.h"
@@ -43,14 +45,47 @@ std::shared_ptr<const Image> Catalog::Build(const pb::ImageRecord& record) const
                   std::any_of(record.tags().begin(), record.tags().end(), matches) ||
                   std::any_of(record.digests().begin(), record.digests().end(), matches);
   image->size = std::max<uint64_t>(1, record.config_bytes());
-  for (const std::string& diff_id : std::set<std::string>(image->diff_ids.begin(), image->diff_ids.end()))
-    if (auto it = layers_.find(diff_id); it != layers_.end()) image->size += it->second.bytes();
+  for (const std::string& diff_id : std::set<std::string>(image->diff_ids.begin(), image->diff_ids.end())) {
+    auto it = layers_.find(diff_id);
+    if (it == layers_.end()) continue;
+    image->size += it->second.bytes();
+    image->damaged = image->damaged || it->second.damaged();
+  }
   return image;
+}
+
+// The caller holds the lock.
+std::set<std::string> Catalog::HoldersOf(const std::string& diff_id) const {
+  std::set<std::string> out;
+  for (const auto& [holder, ids] : holders_) {
+    for (const std::string& id : ids) {
+      auto image = images_.find(id);
+      if (image == images_.end()) continue;
+      const std::vector<std::string>& layers = image->second.image->diff_ids;
+      if (std::find(layers.begin(), layers.end(), diff_id) != layers.end()) out.insert(holder);
+    }
+  }
+  return out;
+}
+
+// The caller holds the lock.
+void Catalog::Replace(const pb::LayerRecord& layer) {
+  auto known = layers_.find(layer.diff_id());
+  if (known == layers_.end()) {
+    for (uint32_t generation : layer.old_generations()) old_.push_back({layer.diff_id(), generation, false, {}});
+  } else if (known->second.generation() != layer.generation()) {
+    old_.push_back({layer.diff_id(), known->second.generation(), true, HoldersOf(layer.diff_id())});
+  }
+  layers_[layer.diff_id()] = layer;
+  for (auto& [id, entry] : images_) {
+    const std::vector<std::string>& layers = entry.image->diff_ids;
+    if (std::find(layers.begin(), layers.end(), layer.diff_id()) != layers.end()) entry.image = Build(entry.record);
+  }
 }
 
 void Catalog::Apply(const Change& change) {
   std::unique_lock lock(mutex_);
-  for (const pb::LayerRecord& layer : change.put_layers) layers_[layer.diff_id()] = layer;
+  for (const pb::LayerRecord& layer : change.put_layers) Replace(layer);
   auto forget_names = [this](const std::string& id) {
     for (auto it = names_.begin(); it != names_.end();) it = it->second == id ? names_.erase(it) : std::next(it);
   };
@@ -130,7 +165,15 @@ std::vector<pb::ImageRecord> Catalog::Records() const {
 
 bool Catalog::HasLayer(const std::string& diff_id) const {
   std::shared_lock lock(mutex_);
-  return layers_.count(diff_id) != 0;
+  auto it = layers_.find(diff_id);
+  return it != layers_.end() && !it->second.damaged();
+}
+
+absl::StatusOr<pb::LayerRecord> Catalog::Layer(const std::string& diff_id) const {
+  std::shared_lock lock(mutex_);
+  auto it = layers_.find(diff_id);
+  if (it == layers_.end()) return absl::NotFoundError(absl::StrCat("no layer ", diff_id));
+  return it->second;
 }
 
 pb::LayerRecord Catalog::Total() const {
@@ -148,7 +191,8 @@ std::vector<std::string> Catalog::Pin(const std::set<std::string>& diff_ids) {
   std::vector<std::string> missing;
   for (const std::string& diff_id : diff_ids) {
     ++pins_[diff_id];
-    if (layers_.count(diff_id) == 0) missing.push_back(diff_id);
+    auto it = layers_.find(diff_id);
+    if (it == layers_.end() || it->second.damaged()) missing.push_back(diff_id);
   }
   return missing;
 }
@@ -171,19 +215,43 @@ bool Catalog::Release(const std::string& holder) {
   std::unique_lock lock(mutex_);
   auto it = holders_.find(holder);
   if (it == holders_.end()) return false;
-  const bool removed = std::any_of(it->second.begin(), it->second.end(), [this](const std::string& id) {
+  bool freed = std::any_of(it->second.begin(), it->second.end(), [this](const std::string& id) {
     auto image = images_.find(id);
     return image != images_.end() && image->second.record.removed();
   });
+  freed = freed || std::any_of(old_.begin(), old_.end(),
+                               [&](const OldDirectory& old) { return old.holders.count(holder) != 0; });
   holders_.erase(it);
-  return removed;
+  return freed;
 }
 
-Change Catalog::TakeGarbage() {
+// The caller holds the lock.
+void Catalog::TakeOldDirectories(Garbage& garbage) {
+  for (auto it = old_.begin(); it != old_.end();) {
+    if (!std::exchange(it->known, true)) it->holders = HoldersOf(it->diff_id);
+    auto layer = layers_.find(it->diff_id);
+    const bool held = layer != layers_.end() && std::any_of(it->holders.begin(), it->holders.end(),
+                                                            [&](const auto& h) { return holders_.count(h) != 0; });
+    if (held) {
+      ++it;
+      continue;
+    }
+    garbage.directories.push_back(LayerDirName(it->diff_id, it->generation));
+    if (layer != layers_.end()) {
+      auto* old = layer->second.mutable_old_generations();
+      old->erase(std::remove(old->begin(), old->end(), it->generation), old->end());
+      garbage.change.put_layers.push_back(layer->second);
+    }
+    it = old_.erase(it);
+  }
+}
+
+Catalog::Garbage Catalog::TakeGarbage() {
   std::unique_lock lock(mutex_);
   std::set<std::string> held, used;
   for (const auto& [holder, ids] : holders_) held.insert(ids.begin(), ids.end());
-  Change change;
+  Garbage garbage;
+  Change& change = garbage.change;
   for (const auto& [id, entry] : images_) {
     if (entry.record.removed() && held.count(id) == 0)
       change.delete_images.push_back(id);
@@ -193,8 +261,12 @@ Change Catalog::TakeGarbage() {
   for (const auto& [diff_id, layer] : layers_)
     if (used.count(diff_id) == 0 && pins_.count(diff_id) == 0) change.delete_layers.push_back(diff_id);
   for (const std::string& id : change.delete_images) images_.erase(id);
-  for (const std::string& diff_id : change.delete_layers) layers_.erase(diff_id);
-  return change;
+  for (const std::string& diff_id : change.delete_layers) {
+    garbage.directories.push_back(LayerDirName(diff_id, layers_[diff_id].generation()));
+    layers_.erase(diff_id);
+  }
+  TakeOldDirectories(garbage);
+  return garbage;
 }
 
 }  // namespace wherry::image

@@ -10,11 +10,12 @@
 namespace wherry::image {
 namespace {
 
-constexpr int kSchema = 1;
+constexpr int kSchema = 2;
 constexpr char kCreate[] =
     "CREATE TABLE IF NOT EXISTS image (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS layer (diff_id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;";
+    "CREATE TABLE IF NOT EXISTS config (id TEXT PRIMARY KEY, text BLOB NOT NULL);"
+    "PRAGMA user_version = 2;";
 
 absl::Status Failed(sqlite3* db, absl::string_view what) {
   const int code = sqlite3_extended_errcode(db);
@@ -90,6 +91,16 @@ absl::StatusOr<std::vector<pb::LayerRecord>> Database::LoadLayers() {
   return Load<pb::LayerRecord>("SELECT record FROM layer ORDER BY diff_id");
 }
 
+absl::StatusOr<std::string> Database::LoadConfig(const std::string& id) {
+  ASSIGN_OR_RETURN(Statement rows, Compile(db_, "SELECT text FROM config WHERE id = ?"));
+  sqlite3_bind_text(rows.get(), 1, id.data(), static_cast<int>(id.size()), SQLITE_STATIC);
+  const int rc = sqlite3_step(rows.get());
+  if (rc == SQLITE_DONE) return absl::NotFoundError(absl::StrCat("the configuration of ", id, " was not kept"));
+  if (rc != SQLITE_ROW) return Failed(db_, "read of a configuration");
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(rows.get(), 0));
+  return std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(rows.get(), 0)));
+}
+
 absl::Status Database::Put(const char* sql, const std::string& id, const std::string& record) {
   ASSIGN_OR_RETURN(Statement s, Compile(db_, sql));
   sqlite3_bind_text(s.get(), 1, id.data(), static_cast<int>(id.size()), SQLITE_STATIC);
@@ -108,7 +119,12 @@ absl::Status Database::Apply(const Change& change) {
     RETURN_IF_ERROR(Put("INSERT OR REPLACE INTO layer VALUES (?, ?)", layer.diff_id(), layer.SerializeAsString()));
   for (const pb::ImageRecord& image : change.put_images)
     RETURN_IF_ERROR(Put("INSERT OR REPLACE INTO image VALUES (?, ?)", image.id(), image.SerializeAsString()));
-  for (const std::string& id : change.delete_images) RETURN_IF_ERROR(Delete("DELETE FROM image WHERE id = ?", id));
+  for (const auto& [id, text] : change.put_configs)
+    RETURN_IF_ERROR(Put("INSERT OR REPLACE INTO config VALUES (?, ?)", id, text));
+  for (const std::string& id : change.delete_images) {
+    RETURN_IF_ERROR(Delete("DELETE FROM image WHERE id = ?", id));
+    RETURN_IF_ERROR(Delete("DELETE FROM config WHERE id = ?", id));
+  }
   for (const std::string& id : change.delete_layers) RETURN_IF_ERROR(Delete("DELETE FROM layer WHERE diff_id = ?", id));
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,8 @@ struct Change {
   std::vector<std::string> delete_images;
   std::vector<pb::LayerRecord> put_layers;
   std::vector<std::string> delete_layers;
+  std::vector<std::pair<std::string, std::string>>
+      put_configs;  // image id → its configuration as it came; goes with the image
 };
 
 class Database {
@@ -32,6 +35,8 @@ class Database {
 
   absl::StatusOr<std::vector<pb::ImageRecord>> LoadImages();
   absl::StatusOr<std::vector<pb::LayerRecord>> LoadLayers();
+  // The configuration's text; NotFound for images of versions that did not keep it. It is not kept in memory.
+  absl::StatusOr<std::string> LoadConfig(const std::string& id);
   // All or nothing.
   absl::Status Commit(const Change& change);
 

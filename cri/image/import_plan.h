@@ -28,6 +28,7 @@ struct PlannedImage {
   uint64_t target_size = 0;
   oci::ImageConfig config;
   uint64_t config_bytes = 0;
+  std::string config_text;
   std::vector<PlannedLayer> layers;  // lowest first; empty ones included
 };
 

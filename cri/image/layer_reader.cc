@@ -17,6 +17,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "cri/image/tar_recorder.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::image {
@@ -63,7 +64,8 @@ absl::StatusOr<EntryType> TypeOf(archive_entry* e, absl::string_view name) {
 
 class Reader final : public LayerReader {
  public:
-  Reader(ByteSource& from, const LayerLimits& limits) : from_(from), limits_(limits), archive_(archive_read_new()) {}
+  Reader(ByteSource& from, const LayerLimits& limits, TarRecorder* recorder)
+      : from_(from), recorder_(recorder), limits_(limits), archive_(archive_read_new()) {}
 
   absl::Status Open() {
     if (archive_ == nullptr) return absl::ResourceExhaustedError("no memory for a tar reader");
@@ -101,12 +103,16 @@ class Reader final : public LayerReader {
     }
     if (offset < 0 || static_cast<uint64_t>(offset) > entry_.size || size > entry_.size - static_cast<uint64_t>(offset))
       return BadEntry(entry_.name, "has data beyond its size");
-    return DataRun{static_cast<uint64_t>(offset), absl::string_view(static_cast<const char*>(data), size)};
+    const DataRun run{static_cast<uint64_t>(offset), absl::string_view(static_cast<const char*>(data), size)};
+    // What libarchive gives out it only counts as consumed when it is asked for more.
+    if (recorder_ != nullptr) RETURN_IF_ERROR(recorder_->Payload(Position(), run, entries_, entry_.name));
+    return run;
   }
 
  private:
   static la_ssize_t Feed(archive* a, void* self, const void** buffer) {
     auto* reader = static_cast<Reader*>(self);
+    if (reader->recorder_ != nullptr) reader->recorder_->Consumed(reader->Position());
     absl::StatusOr<absl::string_view> chunk = reader->from_.Next();
     if (!chunk.ok()) {
       reader->source_status_ = chunk.status();
@@ -116,6 +122,8 @@ class Reader final : public LayerReader {
     *buffer = chunk->data();
     return static_cast<la_ssize_t>(chunk->size());
   }
+
+  uint64_t Position() const { return static_cast<uint64_t>(archive_filter_bytes(archive_.get(), 0)); }
 
   absl::Status Failed() {
     if (!source_status_.ok()) return source_status_;
@@ -174,6 +182,7 @@ class Reader final : public LayerReader {
   }
 
   ByteSource& from_;
+  TarRecorder* const recorder_;
   const LayerLimits limits_;
   std::unique_ptr<archive, FreeArchive> archive_;
   absl::Status source_status_;
@@ -183,10 +192,20 @@ class Reader final : public LayerReader {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LayerReader>> ReadLayer(ByteSource& from, const LayerLimits& limits) {
-  auto reader = std::make_unique<Reader>(from, limits);
+namespace {
+absl::StatusOr<std::unique_ptr<LayerReader>> Make(ByteSource& from, const LayerLimits& limits, TarRecorder* recorder) {
+  auto reader = std::make_unique<Reader>(from, limits, recorder);
   RETURN_IF_ERROR(reader->Open());
   return std::unique_ptr<LayerReader>(std::move(reader));
+}
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LayerReader>> ReadLayer(ByteSource& from, const LayerLimits& limits) {
+  return Make(from, limits, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<LayerReader>> ReadLayer(TarRecorder& from, const LayerLimits& limits) {
+  return Make(from, limits, &from);
 }
 
 }  // namespace wherry::image

@@ -57,4 +57,8 @@ class LayerReader {
 // be followed by padding, which belongs to the digest.
 absl::StatusOr<std::unique_ptr<LayerReader>> ReadLayer(ByteSource& from, const LayerLimits& limits);
 
+class TarRecorder;
+// The same, and tells the recorder, through which the stream comes, what was given out as contents of files.
+absl::StatusOr<std::unique_ptr<LayerReader>> ReadLayer(TarRecorder& from, const LayerLimits& limits);
+
 }  // namespace wherry::image

@@ -270,7 +270,8 @@ class Tree final : public LayerTree {
     return sys::OpenAt(*dir, ".", O_RDONLY | O_DIRECTORY);
   }
 
-  static absl::Status SetOpaque(int dir) {
+  absl::Status SetOpaque(int dir) {
+    usage_.xattrs = true;
     if (::fsetxattr(dir, kOpaqueXattr, "y", 1, 0) != 0) return sys::Errno(absl::StrCat("setxattr ", kOpaqueXattr));
     return absl::OkStatus();
   }
@@ -285,9 +286,10 @@ class Tree final : public LayerTree {
     return existing.ok() ? SetOpaque(existing->get()) : absl::OkStatus();
   }
 
-  static absl::Status SetXattrs(int fd, const LayerEntry& entry) {
+  absl::Status SetXattrs(int fd, const LayerEntry& entry) {
     for (const auto& [key, value] : entry.xattrs) {
       const XattrRule rule = RuleFor(key);
+      usage_.xattrs = usage_.xattrs || rule == XattrRule::kSet;
       if (rule == XattrRule::kRefuse)
         return absl::InvalidArgumentError(
             absl::StrCat("has the attribute \"", absl::CHexEscape(key), "\", which would steer overlayfs"));

@@ -28,6 +28,7 @@ class DiskBudget {
 struct LayerUsage {
   uint64_t bytes = 0;  // in blocks of 4 KiB, holes excluded
   uint64_t inodes = 0;
+  bool xattrs = false;  // some node has one
 };
 
 class LayerTree {

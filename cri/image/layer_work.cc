@@ -33,6 +33,7 @@ pb::PullMessage PlanMessage(const std::vector<PlannedImage>& images) {
     to->set_target_media_type(image.target_media_type);
     to->set_target_size(image.target_size);
     to->set_config_bytes(image.config_bytes);
+    to->set_config_text(image.config_text);
     ToProto(image.config, to->mutable_config());
   }
   return message;
@@ -73,24 +74,35 @@ class Unpacker {
  private:
   void Work() {
     for (size_t i = next_++; i < layers_.size() && !failed_; i = next_++) {
-      absl::StatusOr<LayerUsage> usage = One(layers_[i]);
+      absl::StatusOr<UnpackedLayer> unpacked = One(layers_[i]);
       std::lock_guard<std::mutex> lock(mutex_);
-      if (usage.ok()) {
-        pb::LayerRecord* record = done_.mutable_done()->add_layers();
-        record->set_diff_id(layers_[i].diff_id);
-        record->set_bytes(usage->bytes);
-        record->set_inodes(usage->inodes);
+      if (unpacked.ok()) {
+        Note(layers_[i].diff_id, *unpacked);
       } else if (status_.ok()) {
-        status_ = usage.status();
+        status_ = unpacked.status();
         failed_ = true;
       }
     }
   }
 
-  absl::StatusOr<LayerUsage> One(const PlannedLayer& layer) {
+  void Note(const std::string& diff_id, const UnpackedLayer& layer) {
+    pb::LayerRecord* record = done_.mutable_done()->add_layers();
+    record->set_diff_id(diff_id);
+    record->set_bytes(layer.usage.bytes);
+    record->set_inodes(layer.usage.inodes);
+    record->set_index_digest(layer.index_digest);
+    record->set_tar_bytes(layer.tar_bytes);
+    record->set_rebuildable(layer.rebuildable);
+    record->set_root_mtime_ns(layer.root_mtime_ns);
+  }
+
+  absl::StatusOr<UnpackedLayer> One(const PlannedLayer& layer) {
     const std::string name = LayerDirName(layer.diff_id);
     if (::mkdirat(work_.staging, name.c_str(), 0755) != 0) return sys::Errno(absl::StrCat("mkdir \"", name, "\""));
-    ASSIGN_OR_RETURN(sys::UniqueFd into, sys::OpenAt(work_.staging, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    LayerOutput into;
+    ASSIGN_OR_RETURN(into.tree, sys::OpenAt(work_.staging, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    ASSIGN_OR_RETURN(into.index, sys::OpenAt(work_.staging, absl::StrCat(name, kIndexSuffix),
+                                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     return UnpackLayer(origin_, layer, std::move(into), LayerLimits{}, work_.budget);
   }
 

@@ -80,6 +80,7 @@ bool Runs(const oci::Platform& image, const oci::Platform& host) {
 absl::Status TakeConfig(const std::string& text, const oci::Platform& platform, PlannedImage& image) {
   image.id = Sha256Of(text);
   image.config_bytes = text.size();
+  image.config_text = text;
   ASSIGN_OR_RETURN_CTX(image.config, oci::ParseImageConfig(text), "config");
   const oci::Platform is{image.config.architecture, image.config.os, image.config.variant};
   if (!(is.os.empty() && is.architecture.empty()) && !Runs(is, platform))

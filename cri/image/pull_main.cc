@@ -1,4 +1,4 @@
-// wherry-pull: fetches, verifies and unpacks one image, then exits. All parsing of foreign bytes (tar, gzip, zstd, JSON) happens in
+// wherry-pull: fetches, verifies and unpacks one image, or checks or exports what is there, then exits. All parsing of foreign bytes (tar, gzip, zstd, JSON) happens in
 // this process, which can be killed or crash without harm: what it makes stays in a staging directory that wherryd alone may
 // publish. wherryd starts it with fixed descriptors; it is of no use to start by hand.
 #include <fcntl.h>
@@ -8,9 +8,11 @@
 
 #include <cstdio>
 #include <cstring>
+#include <string>
 #include <thread>
 
 #include "cri/image/channel.h"
+#include "cri/image/export_worker.h"
 #include "cri/image/fetch_server.h"
 #include "cri/image/import_worker.h"
 #include "cri/image/pull_process.h"
@@ -79,15 +81,30 @@ absl::Status Import() {
   return image::RunImport(image::kControlFd, sys::UniqueFd(image::kArchiveFd), sys::UniqueFd(image::kStagingFd));
 }
 
+absl::Status Inspect(bool archive) {
+  using namespace wherry;
+  if (absl::Status status = image::EnterReadSandbox(image::kStagingFd); !status.ok())
+    return image::Send(image::kControlFd, image::FailureMessage(sys::Annotate(status, "wherry-pull's sandbox")));
+  DieWith(image::kControlFd);
+  if (!archive) return image::RunCheck(image::kControlFd, sys::UniqueFd(image::kStagingFd));
+  return image::RunExport(image::kControlFd, sys::UniqueFd(image::kArchiveFd), sys::UniqueFd(image::kStagingFd));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) return std::puts("wherry-pull " WHERRY_VERSION) < 0;
-  const bool pull = argc == 2 && std::strcmp(argv[1], "pull") == 0;
-  if (!pull && (argc != 2 || std::strcmp(argv[1], "import") != 0)) {
+  const std::string verb = argc == 2 ? argv[1] : "";
+  absl::Status status;
+  if (verb == "pull") {
+    status = Pull();
+  } else if (verb == "import") {
+    status = Import();
+  } else if (verb == "check" || verb == "export") {
+    status = Inspect(verb == "export");
+  } else {
     (void)std::fputs("wherry-pull is started by wherryd, for one image at a time\n", stderr);
     return 2;
   }
-  const absl::Status status = pull ? Pull() : Import();
   ::_exit(status.ok() ? 0 : 1);  // the watching thread still runs; nothing here needs a destructor
 }

@@ -91,7 +91,7 @@ absl::StatusOr<PullProcess> PullProcess::Start(const std::string& program, const
     ASSIGN_OR_RETURN(copies[i], CopyAbove(wanted[i].first));
     posix_spawn_file_actions_adddup2(&setup.actions, copies[i].get(), wanted[i].second);
   }
-  std::string name = "wherry-pull", verb = files.archive < 0 ? "pull" : "import";
+  std::string name = "wherry-pull", verb = files.verb != nullptr ? files.verb : files.archive < 0 ? "pull" : "import";
   char* argv[] = {name.data(), verb.data(), nullptr};
   std::vector<std::string> variables = ProxyVariables();
   std::vector<char*> environment;

@@ -9,19 +9,21 @@ namespace wherry::image {
 
 // The descriptors that wherry-pull is started with.
 inline constexpr int kControlFd = 3;  // stream socket to wherryd
-inline constexpr int kArchiveFd = 4;  // the archive, read-only; in a pull the socket to its fetching half
-inline constexpr int kStagingFd = 5;  // a directory of its own
+inline constexpr int kArchiveFd =
+    4;  // the archive, read-only; in a pull the socket to its fetching half; of an export the pipe
+inline constexpr int kStagingFd = 5;  // a directory of its own; of a check and an export the store
 inline constexpr int kLockFd = 6;     // kept open: its flock(2) tells the next wherryd that this process still lives
 
 // One running wherry-pull. The destructor kills it.
 class PullProcess {
  public:
   struct Files {
-    int archive;  // -1 for a pull
-    int staging;
+    int archive;  // -1 for a pull and a check; the pipe to write to for an export
+    int staging;  // for a check and an export the store's own directory
     int lock;
+    const char* verb = nullptr;  // "check", "export"; null: by `archive`, "import" or "pull"
   };
-  // Imports what is in `files.archive`; without one, awaits a PullRequest.
+  // Imports what is in `files.archive`; without one, or with another verb, awaits a request.
   static absl::StatusOr<PullProcess> Start(const std::string& program, const Files& files);
   PullProcess(PullProcess&&) = default;
   PullProcess& operator=(PullProcess&&) = delete;

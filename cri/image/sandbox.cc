@@ -36,8 +36,10 @@
 namespace wherry::image {
 namespace {
 
-constexpr std::array<cap_value_t, 7> kKept = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,   CAP_FSETID,
-                                              CAP_MKNOD, CAP_SETFCAP,      CAP_SYS_ADMIN};
+const std::vector<cap_value_t> kToWrite = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,   CAP_FSETID,
+                                           CAP_MKNOD, CAP_SETFCAP,      CAP_SYS_ADMIN};
+// Without CAP_SYS_ADMIN trusted.overlay.opaque does not show.
+const std::vector<cap_value_t> kToRead = {CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN};
 
 constexpr rlim_t kMaxMemory = rlim_t{4} << 30;
 
@@ -94,6 +96,18 @@ constexpr std::array<int, 4> kDeniedNetwork = {
     SCMP_SYS(connect),
 };
 
+// Denied beyond those to who only reads; open(2) for writing too, see DenyWriting.
+constexpr std::array<int, 37> kDeniedWriting = {
+    SCMP_SYS(open),      SCMP_SYS(creat),        SCMP_SYS(openat2),   SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
+    SCMP_SYS(rmdir),     SCMP_SYS(rename),       SCMP_SYS(renameat),  SCMP_SYS(renameat2), SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),   SCMP_SYS(mknod),        SCMP_SYS(mknodat),   SCMP_SYS(link),      SCMP_SYS(linkat),
+    SCMP_SYS(symlink),   SCMP_SYS(symlinkat),    SCMP_SYS(chmod),     SCMP_SYS(fchmod),    SCMP_SYS(fchmodat),
+    SCMP_SYS(chown),     SCMP_SYS(fchown),       SCMP_SYS(lchown),    SCMP_SYS(fchownat),  SCMP_SYS(truncate),
+    SCMP_SYS(ftruncate), SCMP_SYS(setxattr),     SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr), SCMP_SYS(removexattr),
+    SCMP_SYS(utime),     SCMP_SYS(lremovexattr), SCMP_SYS(utimes),    SCMP_SYS(utimensat), SCMP_SYS(fremovexattr),
+    SCMP_SYS(futimesat), SCMP_SYS(fallocate),
+};
+
 absl::Status Limit(int resource, rlim_t value) {
   struct rlimit limit {};
   if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) return sys::Errno("getrlimit");
@@ -119,45 +133,70 @@ absl::Status EnterRoot(int staging) {
 }
 
 // The bounding set first, which takes CAP_SETPCAP; then the sets themselves.
-absl::Status DropCapabilities() {
+absl::Status DropCapabilities(const std::vector<cap_value_t>& keep) {
   for (cap_value_t cap = 0; ::prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; ++cap) {
-    const bool kept = std::find(kKept.begin(), kKept.end(), cap) != kKept.end();
+    const bool kept = std::find(keep.begin(), keep.end(), cap) != keep.end();
     if (!kept && ::prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0) return sys::Errno("prctl PR_CAPBSET_DROP");
   }
   std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> caps(::cap_init(), ::cap_free);
   if (caps == nullptr) return sys::Errno("cap_init");
-  const int count = static_cast<int>(kKept.size());
-  if (::cap_set_flag(caps.get(), CAP_PERMITTED, count, kKept.data(), CAP_SET) != 0 ||
-      ::cap_set_flag(caps.get(), CAP_EFFECTIVE, count, kKept.data(), CAP_SET) != 0 || ::cap_set_proc(caps.get()) != 0)
+  const int count = static_cast<int>(keep.size());
+  if (::cap_set_flag(caps.get(), CAP_PERMITTED, count, keep.data(), CAP_SET) != 0 ||
+      ::cap_set_flag(caps.get(), CAP_EFFECTIVE, count, keep.data(), CAP_SET) != 0 || ::cap_set_proc(caps.get()) != 0)
     return sys::Errno("cap_set_proc");
   return absl::OkStatus();
 }
 
-absl::Status FilterCalls(bool network) {
+enum class May { kWrite, kRead, kUseNetwork };
+
+// Opening for anything but reading, by the access mode in the third argument of openat(2).
+absl::Status DenyWriting(scmp_filter_ctx filter) {
+  for (int call : kDeniedWriting)
+    if (int rc = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0); rc != 0)
+      return sys::Errno("seccomp_rule_add", -rc);
+  for (unsigned mode : {O_WRONLY, O_RDWR})
+    if (int rc = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
+                                    SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, mode));
+        rc != 0)
+      return sys::Errno("seccomp_rule_add", -rc);
+  for (unsigned flag : {O_CREAT, O_TRUNC})
+    if (int rc = ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
+                                    SCMP_A2(SCMP_CMP_MASKED_EQ, flag, flag));
+        rc != 0)
+      return sys::Errno("seccomp_rule_add", -rc);
+  return absl::OkStatus();
+}
+
+absl::Status FilterCalls(May may) {
   std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(::seccomp_init(SCMP_ACT_ALLOW), ::seccomp_release);
   if (filter == nullptr) return absl::InternalError("seccomp_init failed");
   std::vector<int> denied(kDenied.begin(), kDenied.end());
-  if (!network) denied.insert(denied.end(), kDeniedNetwork.begin(), kDeniedNetwork.end());
+  if (may != May::kUseNetwork) denied.insert(denied.end(), kDeniedNetwork.begin(), kDeniedNetwork.end());
   for (int call : denied)
     if (int rc = ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0); rc != 0)
       return sys::Errno("seccomp_rule_add", -rc);
+  if (may == May::kRead) RETURN_IF_ERROR(DenyWriting(filter.get()));
   if (int rc = ::seccomp_load(filter.get()); rc != 0) return sys::Errno("seccomp_load", -rc);
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status EnterSandbox(int staging) {
+absl::Status Enter(int root, const std::vector<cap_value_t>& keep, May may) {
   // wherryd opens everything with O_CLOEXEC; this is for what a library in it may have forgotten.
   if (::syscall(SYS_close_range, kLockFd + 1, ~0U, 0) != 0) return sys::Errno("close_range");
   // The kernel may kill this before it kills a container, whatever wherryd's own score is.
   (void)sys::WriteFileAt(AT_FDCWD, "/proc/self/oom_score_adj", "0").ok();
   RETURN_IF_ERROR(SetLimits());
-  RETURN_IF_ERROR(EnterRoot(staging));
-  RETURN_IF_ERROR(DropCapabilities());
+  RETURN_IF_ERROR(EnterRoot(root));
+  RETURN_IF_ERROR(DropCapabilities(keep));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::Errno("prctl PR_SET_NO_NEW_PRIVS");
-  return FilterCalls(/*network=*/false);
+  return FilterCalls(may);
 }
+
+}  // namespace
+
+absl::Status EnterSandbox(int staging) { return Enter(staging, kToWrite, May::kWrite); }
+
+absl::Status EnterReadSandbox(int store) { return Enter(store, kToRead, May::kRead); }
 
 absl::Status EnterFetchSandbox() {
   (void)sys::WriteFileAt(AT_FDCWD, "/proc/self/oom_score_adj", "0").ok();
@@ -167,7 +206,7 @@ absl::Status EnterFetchSandbox() {
   if (::setresgid(kNobody, kNobody, kNobody) != 0) return sys::Errno("setresgid");
   if (::setresuid(kNobody, kNobody, kNobody) != 0) return sys::Errno("setresuid");  // takes all capabilities
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::Errno("prctl PR_SET_NO_NEW_PRIVS");
-  return FilterCalls(/*network=*/true);
+  return FilterCalls(May::kUseNetwork);
 }
 
 }  // namespace wherry::image

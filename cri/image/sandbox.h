@@ -9,6 +9,9 @@ namespace wherry::image {
 // called while the process has one thread: capabilities and filters are a thread's own.
 absl::Status EnterSandbox(int staging);
 
+// The same for a process that only reads what is below `store`: nothing there can be written, made, renamed or removed.
+absl::Status EnterReadSandbox(int store);
+
 // The same for the process that talks to registries: no privilege at all (it becomes "nobody"), but the network and the files that
 // everybody may read. It ends with the process that forked it.
 absl::Status EnterFetchSandbox();

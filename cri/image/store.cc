@@ -21,6 +21,7 @@
 #include "api/oci/digest.h"
 #include "cri/image/catalog.h"
 #include "cri/image/channel.h"
+#include "cri/image/inspect.h"
 #include "cri/image/layer_name.h"
 #include "cri/image/plan_check.h"
 #include "cri/image/pull_flights.h"
@@ -75,6 +76,10 @@ class Store final : public ImageStore {
     RETURN_IF_ERROR(DropIncomplete(images, layers, directories));
     catalog_.Load(std::move(images), std::move(layers));
     for (const std::string& name : directories) RETURN_IF_ERROR(Discard(name));
+    ASSIGN_OR_RETURN(directories, dirs_.LayerNames());
+    ASSIGN_OR_RETURN(std::set<std::string> indexes, dirs_.IndexNames());
+    for (const std::string& name : indexes)
+      if (directories.count(name) == 0) dirs_.RemoveIndex(name);
     return absl::OkStatus();
   }
 
@@ -88,6 +93,8 @@ class Store final : public ImageStore {
                                                     const Watch& watch) override;
   absl::StatusOr<std::string> Tag(const std::string& ref, const std::string& tag, bool force) override;
   absl::Status Untag(const std::string& name) override;
+  absl::StatusOr<std::vector<LayerFindings>> Verify(const std::vector<std::string>& refs) override;
+  absl::Status Export(const std::string& ref, const Sink& sink) override;
   absl::Status Remove(const std::string& ref) override;
 
   absl::StatusOr<FsUsage> Usage() const override {
@@ -98,7 +105,11 @@ class Store final : public ImageStore {
   absl::StatusOr<std::vector<std::string>> Hold(const std::string& image_id, const std::string& holder) override {
     ASSIGN_OR_RETURN(std::vector<std::string> diff_ids, catalog_.Hold(image_id, holder));
     std::vector<std::string> paths;
-    for (auto it = diff_ids.rbegin(); it != diff_ids.rend(); ++it) paths.push_back(dirs_.LayerPath(*it));
+    for (auto it = diff_ids.rbegin(); it != diff_ids.rend(); ++it) {
+      ASSIGN_OR_RETURN(pb::LayerRecord layer, catalog_.Layer(*it));
+      paths.push_back(dirs_.LayerPath(LayerDirName(*it, layer.generation())));
+      RETURN_IF_ERROR(CheckAtUse(layer, paths.back()));
+    }
     return paths;
   }
 
@@ -117,6 +128,10 @@ class Store final : public ImageStore {
     std::vector<pb::LayerRecord> layers;  // unpacked and synced, in the staging directory
   };
 
+  absl::Status CheckAtUse(const pb::LayerRecord& layer, const std::string& path);
+  absl::Status MarkDamaged(const std::vector<LayerFindings>& checked);
+  absl::StatusOr<std::vector<pb::LayerRecord>> RecordsOf(const std::set<std::string>& diff_ids) const;
+  absl::Status ExportPinned(const Image& image, const std::string& ref, const Sink& sink);
   absl::Status DropIncomplete(std::vector<pb::ImageRecord>& images, std::vector<pb::LayerRecord>& layers,
                               std::set<std::string>& directories);
   struct Talk {
@@ -167,7 +182,7 @@ absl::Status Store::DropIncomplete(std::vector<pb::ImageRecord>& images, std::ve
   Change change;
   std::set<std::string> whole, used;
   for (const pb::LayerRecord& layer : layers)
-    if (directories.count(LayerDirName(layer.diff_id())) != 0) whole.insert(layer.diff_id());
+    if (directories.count(LayerDirName(layer.diff_id(), layer.generation())) != 0) whole.insert(layer.diff_id());
   auto complete = [&](const pb::ImageRecord& image) {
     return std::all_of(image.config().diff_ids().begin(), image.config().diff_ids().end(),
                        [&](const std::string& diff_id) { return whole.count(diff_id) != 0; });
@@ -181,7 +196,10 @@ absl::Status Store::DropIncomplete(std::vector<pb::ImageRecord>& images, std::ve
                                        [&](const pb::LayerRecord& layer) { return used.count(layer.diff_id()) != 0; });
   for (auto it = useless; it != layers.end(); ++it) change.delete_layers.push_back(it->diff_id());
   layers.erase(useless, layers.end());
-  for (const pb::LayerRecord& layer : layers) directories.erase(LayerDirName(layer.diff_id()));
+  for (const pb::LayerRecord& layer : layers) {
+    directories.erase(LayerDirName(layer.diff_id(), layer.generation()));
+    for (uint32_t generation : layer.old_generations()) directories.erase(LayerDirName(layer.diff_id(), generation));
+  }
   if (change.delete_images.empty() && change.delete_layers.empty()) return absl::OkStatus();
   return database_->Commit(change);
 }
@@ -315,13 +333,18 @@ absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const Talk& ta
 
 absl::StatusOr<std::vector<pb::LayerRecord>> Store::PublishLayers(const Outcome& outcome, int staging) {
   std::vector<pb::LayerRecord> published;
-  for (const pb::LayerRecord& layer : outcome.layers) {
+  for (pb::LayerRecord layer : outcome.layers) {
     if (catalog_.HasLayer(layer.diff_id())) continue;  // another import was first: ours goes with the staging directory
-    const std::string name = LayerDirName(layer.diff_id());
-    absl::Status moved = dirs_.Publish(staging, name);
+    if (auto damaged = catalog_.Layer(layer.diff_id()); damaged.ok()) {
+      *layer.mutable_old_generations() = damaged->old_generations();
+      layer.add_old_generations(damaged->generation());
+      layer.set_generation(damaged->generation() + 1);
+    }
+    const std::string name = LayerDirName(layer.diff_id()), to = LayerDirName(layer.diff_id(), layer.generation());
+    absl::Status moved = dirs_.Publish(staging, name, to);
     if (sys::IsErrno(moved, EEXIST)) {  // of an import whose records could not be committed
-      RETURN_IF_ERROR(Discard(name));
-      moved = dirs_.Publish(staging, name);
+      RETURN_IF_ERROR(Discard(to));
+      moved = dirs_.Publish(staging, name, to);
     }
     RETURN_IF_ERROR(moved);
     published.push_back(layer);
@@ -334,13 +357,16 @@ absl::Status Store::Publish(const Outcome& outcome, int staging) {
   ASSIGN_OR_RETURN(std::vector<pb::LayerRecord> layers, PublishLayers(outcome, staging));
   Change change = ImageChange(outcome.plan);
   change.put_layers = std::move(layers);
+  for (const pb::PlannedImage& image : outcome.plan.images())
+    if (!image.config_text().empty()) change.put_configs.emplace_back(image.id(), image.config_text());
   if (change.put_images.empty() && change.put_layers.empty()) return absl::OkStatus();
   absl::Status status = database_->Commit(change);
   if (status.ok()) {
     catalog_.Apply(change);
     return status;
   }
-  for (const pb::LayerRecord& layer : change.put_layers) (void)Discard(LayerDirName(layer.diff_id()));
+  for (const pb::LayerRecord& layer : change.put_layers)
+    (void)Discard(LayerDirName(layer.diff_id(), layer.generation()));
   return status;
 }
 
@@ -458,6 +484,111 @@ absl::Status Store::Remove(const std::string& ref) {
   return sys::Annotate(status, absl::StrCat("removal of image \"", ref, "\""));
 }
 
+// As cheap as it can be: a layer that is gone, emptied or copied back without its times shows at its top.
+absl::Status Store::CheckAtUse(const pb::LayerRecord& layer, const std::string& path) {
+  const auto damaged = [&](absl::string_view why) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("layer ", layer.diff_id(), " of the image is damaged (", why, "): pull the image again"));
+  };
+  if (layer.damaged()) return damaged("it was found so");
+  struct stat st {};
+  const bool there = ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+  const int64_t mtime = st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec;
+  if (there && (layer.index_digest().empty() || mtime == layer.root_mtime_ns())) return absl::OkStatus();
+  absl::Status marked;
+  writer_.Run([&] { marked = MarkDamaged({{layer.diff_id(), {}, 1}}); });
+  RETURN_IF_ERROR(marked);
+  return damaged(there ? "its directory was changed" : "it is gone");
+}
+
+// On the writer's thread. Takes marks away too.
+absl::Status Store::MarkDamaged(const std::vector<LayerFindings>& checked) {
+  Change change;
+  for (const LayerFindings& layer : checked) {
+    absl::StatusOr<pb::LayerRecord> record = catalog_.Layer(layer.diff_id);
+    if (!record.ok() || record->damaged() == (layer.count != 0)) continue;
+    record->set_damaged(layer.count != 0);
+    change.put_layers.push_back(*std::move(record));
+  }
+  if (change.put_layers.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(database_->Commit(change));
+  catalog_.Apply(change);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<pb::LayerRecord>> Store::RecordsOf(const std::set<std::string>& diff_ids) const {
+  std::vector<pb::LayerRecord> records;
+  for (const std::string& diff_id : diff_ids) {
+    ASSIGN_OR_RETURN(pb::LayerRecord record, catalog_.Layer(diff_id));
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+absl::StatusOr<std::vector<LayerFindings>> Store::Verify(const std::vector<std::string>& refs) {
+  std::set<std::string> diff_ids;
+  for (const std::string& ref : refs) {
+    ASSIGN_OR_RETURN(const auto image, catalog_.Find(ref));
+    diff_ids.insert(image->diff_ids.begin(), image->diff_ids.end());
+  }
+  if (refs.empty())
+    for (const auto& image : catalog_.List()) diff_ids.insert(image->diff_ids.begin(), image->diff_ids.end());
+  catalog_.Pin(diff_ids);
+  absl::StatusOr<std::vector<LayerFindings>> checked = std::vector<LayerFindings>();
+  absl::StatusOr<std::vector<pb::LayerRecord>> before = RecordsOf(diff_ids);
+  absl::Status status = before.status();
+  if (status.ok()) {
+    pb::CheckRequest request;
+    for (const pb::LayerRecord& record : *before) *request.add_layers() = StoredLayerOf(record);
+    checked = AskForCheck(options_.pull_program, dirs_, request);
+    status = checked.status();
+  }
+  if (status.ok())
+    writer_.Run([&] {
+      // What was unpacked anew meanwhile is another directory than the one that was looked at.
+      std::vector<LayerFindings> current;
+      for (size_t i = 0; i < before->size(); ++i)
+        if (auto now = catalog_.Layer((*before)[i].diff_id());
+            now.ok() && now->generation() == (*before)[i].generation())
+          current.push_back((*checked)[i]);
+      status = MarkDamaged(current);
+    });
+  catalog_.Unpin(diff_ids);
+  CollectLater();
+  if (!status.ok()) return sys::Annotate(status, "verification of images");
+  return checked;
+}
+
+absl::Status Store::Export(const std::string& ref, const Sink& sink) {
+  ASSIGN_OR_RETURN(const auto image, catalog_.Find(ref));
+  const std::set<std::string> diff_ids(image->diff_ids.begin(), image->diff_ids.end());
+  catalog_.Pin(diff_ids);
+  absl::Status status = ExportPinned(*image, ref, sink);
+  catalog_.Unpin(diff_ids);
+  CollectLater();
+  return sys::Annotate(status, absl::StrCat("export of \"", ref, "\""));
+}
+
+absl::Status Store::ExportPinned(const Image& image, const std::string& ref, const Sink& sink) {
+  pb::ExportRequest request;
+  request.set_id(image.id);
+  absl::StatusOr<std::string> config;
+  writer_.Run([&] { config = database_->LoadConfig(image.id); });
+  RETURN_IF_ERROR(config.status());
+  request.set_config(*std::move(config));
+  for (const std::string& diff_id : image.diff_ids) {
+    ASSIGN_OR_RETURN(pb::LayerRecord record, catalog_.Layer(diff_id));
+    *request.add_layers() = StoredLayerOf(record);
+  }
+  absl::StatusOr<Reference> name = ParseReference(ref);
+  const auto& tags = image.repo_tags;
+  if (name.ok() && std::find(tags.begin(), tags.end(), name->Tagged()) != tags.end())
+    request.add_names(name->Tagged());
+  else
+    request.mutable_names()->Assign(tags.begin(), tags.end());
+  return AskForExport(options_.pull_program, dirs_, request, sink);
+}
+
 absl::Status Store::MarkRemoved(const std::string& id) {
   absl::StatusOr<pb::ImageRecord> record = catalog_.Record(id);
   if (!record.ok() || record->removed()) return absl::OkStatus();
@@ -472,14 +603,15 @@ absl::Status Store::MarkRemoved(const std::string& id) {
 
 void Store::Collect() {
   if (!holds_restored_) return;
-  const Change garbage = catalog_.TakeGarbage();
-  if (garbage.delete_images.empty() && garbage.delete_layers.empty()) return;
+  const Catalog::Garbage garbage = catalog_.TakeGarbage();
+  if (garbage.change.delete_images.empty() && garbage.directories.empty()) return;
   // When the records cannot be deleted now, the next start finds them without their directories, and drops them.
-  (void)database_->Commit(garbage);
-  for (const std::string& diff_id : garbage.delete_layers) (void)Discard(LayerDirName(diff_id));
+  (void)database_->Commit(garbage.change);
+  for (const std::string& name : garbage.directories) (void)Discard(name);
 }
 
 absl::Status Store::Discard(const std::string& layer_name) {
+  dirs_.RemoveIndex(layer_name);
   ASSIGN_OR_RETURN(std::string name, dirs_.Retire(layer_name));
   DeleteLater(name);
   return absl::OkStatus();

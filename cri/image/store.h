@@ -23,6 +23,7 @@ struct Image {
   uint64_t size = 0;                      // bytes on disk of its layers and configuration; never 0
   oci::ImageConfig config;
   std::vector<std::string> diff_ids;  // lowest layer first
+  bool damaged = false;               // a layer was found damaged: to be pulled again
   bool pinned = false;                // not to be removed for want of space; Remove() removes it all the same
 };
 
@@ -37,6 +38,13 @@ struct LayerProgress {
   std::string digest;  // of the blob
   uint64_t size = 0;   // in bytes, as the registry has it
   uint64_t done = 0;   // of these, fetched and given to the unpacker
+};
+
+// What a layer's check found; nothing when it is as it was unpacked.
+struct LayerFindings {
+  std::string diff_id;
+  std::vector<std::string> findings;  // "/usr/bin/x: contents differ"; the first hundred
+  uint64_t count = 0;
 };
 
 // CRI's AuthConfig.
@@ -93,12 +101,22 @@ class ImageStore {
   virtual absl::StatusOr<std::string> Tag(const std::string& ref, const std::string& tag, bool force) = 0;
   // Takes one name away, a tag or "repository@digest", and the image with its last one. NotFound.
   virtual absl::Status Untag(const std::string& name) = 0;
+  // Compares every byte and attribute of the layers with what was unpacked: of the images that are named, or of all. Layers that
+  // differ are marked: the next pull or import of an image that needs them unpacks them anew (whatever has them in use keeps
+  // what it has), and until then no container is made of them. Marks are taken from those that are whole again.
+  virtual absl::StatusOr<std::vector<LayerFindings>> Verify(const std::vector<std::string>& refs) = 0;
+  // Writes the image as an OCI archive, with the configuration and the layers' tar streams byte for byte as they came, uncompressed;
+  // piece by piece to `sink`, from this thread, whose error ends it. The image is called by all its tags, or by `ref` alone
+  // if that is one. FailedPrecondition when a layer is one that cannot be rebuilt, DataLoss when one is damaged.
+  using Sink = std::function<absl::Status(absl::string_view)>;
+  virtual absl::Status Export(const std::string& ref, const Sink& sink) = 0;
   // Removes the image with all its names. Layers go when neither another image nor a Hold needs them. OK when absent.
   virtual absl::Status Remove(const std::string& ref) = 0;
   virtual absl::StatusOr<FsUsage> Usage() const = 0;
 
   // Keeps the image's layers while a container uses them; the layer directories, topmost first, are overlay lowerdirs.
-  // `holder` is the container id; holds are re-taken after a restart, from the container's record.
+  // `holder` is the container id; holds are re-taken after a restart, from the container's record. FailedPrecondition, with the hold
+  // taken, when a layer is known or seen to be damaged; what is looked at is one inode each, Verify() looks at all.
   virtual absl::StatusOr<std::vector<std::string>> Hold(const std::string& image_id, const std::string& holder) = 0;
   virtual void Release(const std::string& holder) = 0;
   // To be called once after a start, when all holds have been taken again. Until then an image that was removed while

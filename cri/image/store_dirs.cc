@@ -56,6 +56,17 @@ void SpreadDirectories(int dir) {
   (void)::ioctl(dir, FS_IOC_SETFLAGS, &flags);
 }
 
+absl::StatusOr<std::set<std::string>> NamesIn(int directory) {
+  ASSIGN_OR_RETURN(sys::UniqueFd copy, sys::OpenAt(directory, ".", O_RDONLY | O_DIRECTORY));
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(copy.get()), ::closedir);
+  if (dir == nullptr) return sys::Errno("fdopendir of the layers");
+  (void)copy.release();
+  std::set<std::string> names;
+  while (const dirent* e = ::readdir(dir.get()))
+    if (e->d_name[0] != '.') names.insert(e->d_name);
+  return names;
+}
+
 }  // namespace
 
 std::string RandomName() {
@@ -74,36 +85,40 @@ absl::StatusOr<StoreDirs> StoreDirs::Open(const std::string& root) {
   RETURN_IF_ERROR(LockForProcess(dirs.lock_.get(), dirs.path_));
   ASSIGN_OR_RETURN(dirs.pull_lock_, sys::OpenAt(top, "pull.lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   RETURN_IF_ERROR_CTX(WaitForFlock(dirs.pull_lock_.get()), dirs.path_ + "/pull.lock");
-  ASSIGN_OR_RETURN(dirs.layers_, MakeDir(top, "layers"));
+  ASSIGN_OR_RETURN(dirs.layers_, MakeDir(top, kLayersDir));
+  ASSIGN_OR_RETURN(dirs.indexes_, MakeDir(top, kIndexesDir));
   ASSIGN_OR_RETURN(dirs.staging_, MakeDir(top, "staging"));
   SpreadDirectories(dirs.staging());
   RETURN_IF_ERROR_CTX(RemoveContents(dirs.staging()), dirs.path_ + "/staging");
   return dirs;
 }
 
-std::string StoreDirs::LayerPath(const std::string& diff_id) const {
-  return absl::StrCat(path_, "/layers/", LayerDirName(diff_id));
+std::string StoreDirs::LayerPath(const std::string& name) const {
+  return absl::StrCat(path_, "/", kLayersDir, "/", name);
 }
 
-absl::StatusOr<std::set<std::string>> StoreDirs::LayerNames() const {
-  ASSIGN_OR_RETURN(sys::UniqueFd copy, sys::OpenAt(layers_.get(), ".", O_RDONLY | O_DIRECTORY));
-  std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(copy.get()), ::closedir);
-  if (dir == nullptr) return sys::Errno("fdopendir of the layers");
-  (void)copy.release();
-  std::set<std::string> names;
-  while (const dirent* e = ::readdir(dir.get()))
-    if (e->d_name[0] != '.') names.insert(e->d_name);
-  return names;
-}
+absl::StatusOr<std::set<std::string>> StoreDirs::LayerNames() const { return NamesIn(layers_.get()); }
+absl::StatusOr<std::set<std::string>> StoreDirs::IndexNames() const { return NamesIn(indexes_.get()); }
 
-absl::Status StoreDirs::Publish(int from, const std::string& name) const {
-  if (::renameat2(from, name.c_str(), layers_.get(), name.c_str(), RENAME_NOREPLACE) == 0) return absl::OkStatus();
+// The index first: a layer that is there has one, and an index without a layer is dropped by the next start.
+absl::Status StoreDirs::Publish(int from, const std::string& name, const std::string& to) const {
+  const std::string index = name + kIndexSuffix;
+  struct stat st {};
+  if (::fstatat(layers_.get(), to.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
+    return sys::Errno(absl::StrCat("rename of layer \"", to, "\""), EEXIST);
+  if (::renameat(from, index.c_str(), indexes_.get(), to.c_str()) != 0)
+    return sys::Errno(absl::StrCat("rename of the index of layer \"", name, "\""));
+  if (::renameat2(from, name.c_str(), layers_.get(), to.c_str(), RENAME_NOREPLACE) == 0) return absl::OkStatus();
   return sys::Errno(absl::StrCat("rename of layer \"", name, "\""));
 }
 
 absl::Status StoreDirs::SyncLayers() const {
+  if (::fsync(indexes_.get()) != 0) return sys::Errno("fsync of the indexes' directory");
   return ::fsync(layers_.get()) == 0 ? absl::OkStatus() : sys::Errno("fsync of the layers' directory");
 }
+
+// One that stays is dropped by the next start.
+void StoreDirs::RemoveIndex(const std::string& name) const { (void)::unlinkat(indexes_.get(), name.c_str(), 0); }
 
 absl::StatusOr<std::string> StoreDirs::Retire(const std::string& name) const {
   std::string to = absl::StrCat("trash-", RandomName());

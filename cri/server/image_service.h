@@ -41,6 +41,9 @@ class WherryService final : public v1::Wherry::Service {
                          grpc::ServerWriter<v1::PullImageResponse>*) override;
   grpc::Status TagImage(grpc::ServerContext*, const v1::TagImageRequest*, v1::TagImageResponse*) override;
   grpc::Status UntagImage(grpc::ServerContext*, const v1::UntagImageRequest*, v1::UntagImageResponse*) override;
+  grpc::Status VerifyImages(grpc::ServerContext*, const v1::VerifyImagesRequest*, v1::VerifyImagesResponse*) override;
+  grpc::Status ExportImage(grpc::ServerContext*, const v1::ExportImageRequest*,
+                           grpc::ServerWriter<v1::ExportImageResponse>*) override;
 
  private:
   Edge& edge_;

@@ -76,7 +76,8 @@ grpc::Status ImageService::StreamImages(grpc::ServerContext*, const cri::StreamI
   });
 }
 
-// An absent image is no error but an answer without image; NotFound would leave the pod stuck.
+// An absent image is no error but an answer without image; NotFound would leave the pod stuck. One that was found damaged is answered
+// as absent: then the kubelet pulls it, and that mends it.
 grpc::Status ImageService::ImageStatus(grpc::ServerContext*, const cri::ImageStatusRequest* request,
                                        cri::ImageStatusResponse* response) {
   const std::string& wanted = request->image().image();
@@ -84,6 +85,7 @@ grpc::Status ImageService::ImageStatus(grpc::ServerContext*, const cri::ImageSta
     auto image = images_.Find(wanted);
     if (absl::IsNotFound(image.status())) return absl::OkStatus();
     RETURN_IF_ERROR(image.status());
+    if ((*image)->damaged) return absl::OkStatus();
     *response->mutable_image() = Translate(**image);
     if (request->verbose()) (*response->mutable_info())["info"] = Describe(**image);
     return absl::OkStatus();
