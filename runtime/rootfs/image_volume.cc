@@ -82,8 +82,8 @@ absl::StatusOr<sys::UniqueFd> TakeImageVolume(const shim::v1::Mount& mount, cons
 
 absl::Status CheckImageVolume(const shim::v1::Mount& mount) {
   if (mount.sub_path().empty()) return absl::OkStatus();
-  auto overlay = MountOverlay(ImageOf(mount), OverlayWay::kLayerByLayer);
-  if (!overlay.ok()) overlay = MountOverlay(ImageOf(mount), OverlayWay::kOneString);
+  auto overlay = MountOverlay(ImageOf(mount), OverlayWay::kOneString);
+  if (!overlay.ok()) overlay = MountOverlay(ImageOf(mount), OverlayWay::kLayerByLayer);
   // The way that is left attaches the overlay somewhere: that is for a namespace of the container's own.
   return overlay.ok() ? OpenSubPath(*overlay, mount.sub_path()).status() : absl::OkStatus();
 }

@@ -12,10 +12,12 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -136,6 +138,16 @@ OverlayWay ShortWay(const shim::v1::Rootfs& rootfs) {
   return longest <= kMaxString ? OverlayWay::kOneString : OverlayWay::kOptionPage;
 }
 
+// By its version, because a kernel that is asked writes a line to its log each time.
+bool KernelHasLayerByLayer() {
+  struct utsname name;
+  if (::uname(&name) != 0) return false;
+  char* end = name.release;
+  const unsigned long major = std::strtoul(end, &end, 10);
+  const unsigned long minor = *end == '.' ? std::strtoul(end + 1, &end, 10) : 0;
+  return major > 6 || (major == 6 && minor >= 8);
+}
+
 bool FitsLayerByLayer(const shim::v1::Rootfs& rootfs) {
   size_t longest = std::max(rootfs.upperdir().size(), rootfs.workdir().size());
   for (const std::string& layer : rootfs.lowerdirs()) longest = std::max(longest, layer.size());
@@ -192,12 +204,8 @@ absl::StatusOr<sys::UniqueFd> MountIdmappedOverlay(const shim::v1::Rootfs& rootf
 
 absl::StatusOr<sys::UniqueFd> MountOverlay(const shim::v1::Rootfs& rootfs, OverlayWay way) {
   RETURN_IF_ERROR(Check(rootfs));
-  if (way == OverlayWay::kAuto && FitsLayerByLayer(rootfs)) {
-    auto mount = LayerByLayer(rootfs);
-    // EINVAL is also what a kernel without lowerdir+ answers; if it was another reason, the older way says so too.
-    if (mount.ok() || !sys::IsErrno(mount.status(), EINVAL)) return mount;
-  }
-  if (way == OverlayWay::kAuto) way = ShortWay(rootfs);
+  if (way == OverlayWay::kAuto)
+    way = KernelHasLayerByLayer() && FitsLayerByLayer(rootfs) ? OverlayWay::kLayerByLayer : ShortWay(rootfs);
   if (way == OverlayWay::kLayerByLayer) return LayerByLayer(rootfs);
   return way == OverlayWay::kOneString ? OneString(rootfs) : OptionPage(rootfs);
 }

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -48,13 +50,23 @@ TEST_F(LimitsTest, CpuQuotaIsWhatTheKernelHolds) {
   EXPECT_GE(std::stoi(r.stdout().substr(13)), 5);
 }
 
+// With the pids controller all the way down, which v2 wants said.
+void MakeCgroup(const std::string& tree, const std::string& path) {
+  std::string above = tree;
+  for (absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    std::ofstream(above + "/cgroup.subtree_control") << "+pids";  // v1 has no such file
+    absl::StrAppend(&above, "/", part);
+    std::filesystem::create_directory(above);
+  }
+}
+
 TEST_F(LimitsTest, ForkBombStopsAtPidsMax) {
   // As on a node: the kubelet makes the pod's cgroup, limits it and names it to the runtime.
   const std::string parent = node.cgroup() + "/kubepods/pod1";
   int limited = 0;
   for (const char* tree : {"/sys/fs/cgroup/pids", "/sys/fs/cgroup"}) {
     if (!std::filesystem::exists(std::string(tree) + "/cgroup.procs")) continue;
-    std::filesystem::create_directories(tree + parent);
+    MakeCgroup(tree, parent);
     std::ofstream(tree + parent + "/pids.max") << "20" << std::flush;
     ++limited;
   }
