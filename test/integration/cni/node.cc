@@ -180,7 +180,8 @@ std::string Node::AddressOf(const Outcome& outcome, size_t index) {
   return text.substr(0, text.find('/'));
 }
 
-Server::Server(int port, const std::string& name) : socket_(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+Server::Server(int port, const std::string& name, int protocol)
+    : socket_(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, protocol)) {
   const int on = 1, off = 0;
   setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   setsockopt(socket_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
@@ -227,9 +228,9 @@ unsigned LinkLocalFlags(const std::string& interface) {
   return 0;
 }
 
-std::string Fetch(const std::string& address, int port, int patience_seconds) {
+std::string Fetch(const std::string& address, int port, int patience_seconds, int protocol) {
   const bool v4 = address.find(':') == std::string::npos;
-  sys::UniqueFd socket(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sys::UniqueFd socket(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, protocol));
   // A limit for the failing case only; nobody waits for it otherwise.
   const timeval limit{patience_seconds, 0};
   setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));

@@ -68,11 +68,11 @@ class Node : public ::testing::Test {
   sys::UniqueFd home_;
 };
 
-// A TCP server on `port` of all addresses, IPv4 and IPv6, that answers each connection with `name`, or with the address of
+// A TCP server (or of another protocol of connections) on `port` of all addresses, IPv4 and IPv6, that answers each connection with `name`, or with the address of
 // the peer when `name` is empty. Stops when destroyed.
 class Server {
  public:
-  Server(int port, const std::string& name);
+  Server(int port, const std::string& name, int protocol = 0);
   ~Server();
 
  private:
@@ -85,6 +85,6 @@ bool CanBind(const std::string& address);
 unsigned LinkLocalFlags(const std::string& interface);
 // What the server at `address` answers; empty when it cannot be reached.
 // Waits so long for a way that is closed.
-std::string Fetch(const std::string& address, int port, int patience_seconds = 5);
+std::string Fetch(const std::string& address, int port, int patience_seconds = 5, int protocol = 0);
 
 }  // namespace wherry::cni_test

@@ -256,6 +256,20 @@ class UdpServer {
   pid_t child_ = -1;
 };
 
+TEST_F(PortmapTest, SctpFromAnotherHost) {
+  if (!sys::UniqueFd(socket(AF_INET6, SOCK_STREAM, IPPROTO_SCTP)).valid()) GTEST_SKIP() << "this kernel has no SCTP";
+  std::unique_ptr<Server> server;
+  InPod("a", [&] { server = std::make_unique<Server>(80, "a", IPPROTO_SCTP); });
+  const Outcome added =
+      Call("portmap", "ADD", "a", Conf("a", R"([{"hostPort": 8080, "containerPort": 80, "protocol": "SCTP"}])"));
+  ASSERT_TRUE(added.ok()) << added.output;
+  InPod("o", [] {
+    EXPECT_EQ(Fetch("192.0.2.1", 8080, 5, IPPROTO_SCTP), "a");
+    EXPECT_EQ(Fetch("2001:db8::1", 8080, 5, IPPROTO_SCTP), "a");
+    EXPECT_EQ(Fetch("192.0.2.1", 8080), "") << "TCP is not mapped";
+  });
+}
+
 TEST_F(PortmapTest, UdpFlowsFollowTheMapping) {
   constexpr char kDns[] = R"([{"hostPort": 53, "containerPort": 5353, "protocol": "UDP"}])";
   std::unique_ptr<UdpServer> a, b;
