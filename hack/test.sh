@@ -171,9 +171,15 @@ stage_vm() {
     skip "vm: needs root"
     return
   fi
+  hack/vm.sh --fetch || { skip "vm: Debian's kernel cannot be fetched"; return; }
   rm -rf "$reports"
   mkdir -p "$reports"
   PRESET=$preset hack/vm.sh hack/test.sh --in-vm "$reports" >"$out/vm" 2>&1 || status=$?
+  if [ $status = 126 ]; then
+    tail -n 20 "$out/vm"
+    skip "vm: the machine did not boot"
+    return
+  fi
   while read -r name _; do
     if [ -e "$reports/$name.json" ] || [ -e "$reports/$name.died" ]; then report "$reports" "$name"
     else

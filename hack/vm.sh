@@ -1,10 +1,12 @@
 #!/bin/bash
 # Runs a command as root in a virtual machine with Debian's own kernel: cgroup v2 alone and with all its controllers, and what else
 # this host's kernel lacks.   hack/vm.sh COMMAND…      e.g. hack/vm.sh build/release/test/integration_cgroup_v2
+#                             hack/vm.sh --fetch       fetches the kernel only
 #
 # The machine's root is this host's, read over 9p and covered by memory, so that all programs are where they are here and nothing
-# written lands on the host, but for the folder build/vm/share. The command runs in the current folder; its exit code is ours. Up in
-# some seconds, all in software: a /dev/kvm that is there need not work, and everything takes some ten times as long. There is no network.
+# written lands on the host, but for the folder build/vm/share. The command runs in the current folder; its exit code is ours, and
+# 126 when there was no boot. Up in some seconds, all in software: a /dev/kvm that is there need not work, and everything takes some
+# ten times as long. There is no network.
 # The kernel's package is unpacked below build/vm, not installed. Environment: VM_MEMORY in MiB (2048), VM_SECONDS until it is cut off (600).
 set -euo pipefail
 here=$PWD
@@ -12,15 +14,22 @@ cd "$(dirname "$0")/.."
 vm=$PWD/build/vm
 mkdir -p "$vm/share"
 
+# linux-image-amd64 names the present one.
+download_kernel() {
+  local package
+  package=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+  [ -n "$package" ] && apt-get download -q "$package" >/dev/null 2>&1
+}
+
 fetch_kernel() {
   ! ls "$vm"/kernel/boot/vmlinuz-* >/dev/null 2>&1 || return 0
-  local package download
-  package=$(apt-cache depends linux-image-amd64 | sed -n 's/ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-  [ -n "$package" ] || { echo "hack/vm.sh: no package of a kernel is known: apt-get update" >&2; return 1; }
-  echo "fetching $package from Debian…" >&2
+  local download
+  echo "fetching Debian's kernel…" >&2
   download=$(mktemp -d "$vm/download.XXXXXX")
   chmod 755 "$download"
-  (cd "$download" && apt-get download -q "$package" >/dev/null 2>&1) || { rm -rf "$download"; return 1; }
+  (cd "$download" && { download_kernel || { apt-get update -q >/dev/null && download_kernel; }; }) ||
+    { rm -rf "$download"; echo "hack/vm.sh: Debian's kernel cannot be fetched" >&2; return 1; }
+  rm -rf "$vm/unpacked"
   dpkg-deb -x "$download"/*.deb "$vm/unpacked"
   rm -rf "$download"
   mv "$vm/unpacked" "$vm/kernel"
@@ -57,9 +66,10 @@ INIT
 }
 
 make_start() {
-  rm -f "$vm/share/result"
+  rm -f "$vm/share/result" "$vm/share/started"
   cat >"$vm/share/start" <<START
 #!/bin/bash
+echo >$vm/share/started
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mkdir -p /dev/pts /dev/shm /sys/fs/cgroup
 mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts; ln -sf pts/ptmx /dev/ptmx; mount -t tmpfs shm /dev/shm
@@ -77,6 +87,7 @@ START
 }
 
 fetch_kernel
+[ "${1:-}" != --fetch ] || exit 0
 release=$(ls "$vm/kernel/lib/modules")
 make_initrd "$release"
 make_start "$@"
@@ -84,5 +95,6 @@ share() { echo "local,path=$1,mount_tag=$2,security_model=none,multidevs=remap$3
 timeout "${VM_SECONDS:-600}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m "${VM_MEMORY:-2048}" -smp 2 -nographic -no-reboot -nic none \
   -kernel "$vm/kernel/boot/vmlinuz-$release" -initrd "$vm/initrd.gz" -append "console=ttyS0 quiet panic=-1 vm_share=$vm/share" \
   -virtfs "$(share / host ,readonly=on)" -virtfs "$(share "$vm/share" share "")" </dev/null
+[ -e "$vm/share/started" ] || { echo "hack/vm.sh: the machine did not boot" >&2; exit 126; }
 [ -e "$vm/share/result" ] || { echo "hack/vm.sh: the machine ended before the command" >&2; exit 125; }
 exit "$(cat "$vm/share/result")"
