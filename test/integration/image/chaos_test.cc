@@ -81,7 +81,7 @@ class ChaosTest : public StoreTest {
     std::tm parts{};
     char text[64];
     ::gmtime_r(&then, &parts);
-    std::strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    (void)std::strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &parts);
     return text;
   }
 
