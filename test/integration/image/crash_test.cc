@@ -33,6 +33,30 @@ class CrashTest : public StoreTest {
     return image;
   }
 
+  // The store runs in a child, which is killed so long after it began to import.
+  void KillDuringImport(const std::string& archive, int wait_ms) {
+    store_.reset();
+    int started[2];
+    ASSERT_EQ(::pipe2(started, O_CLOEXEC), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto store = ImageStore::Open({root_, WHERRY_PULL});
+      (void)!::write(started[1], "x", 1);
+      if (store.ok()) (void)(*store)->Import(archive, {});
+      ::pause();
+      ::_exit(0);
+    }
+    ::close(started[1]);
+    char byte = 0;
+    ASSERT_EQ(::read(started[0], &byte, 1), 1);
+    ::close(started[0]);
+    std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    Reopen();  // waits for the orphaned wherry-pull to end
+    EXPECT_THAT(Pulls(), IsEmpty());
+  }
+
   void ExpectNothingLeft() {
     EXPECT_THAT(store_->List(), IsEmpty());
     EXPECT_THAT(LeftInStaging(), IsEmpty());
@@ -66,32 +90,13 @@ TEST_F(CrashTest, KilledPullFailsTheImportOnly) {
   ExpectNothingLeft();
 }
 
-// The store runs in a child, which is killed later and later, until an import gets through.
+// The store is killed later and later, until an import gets through.
 TEST_F(CrashTest, KilledWherrydLeavesNothingOrTheImage) {
   const std::string archive = Write("archive.tar", test::OciArchive({Large("b")}));
   bool whole = false;
   int rounds = 0;
   for (int wait_ms = 0; !whole && rounds < 60; ++rounds, wait_ms += 5 + wait_ms / 4) {
-    store_.reset();
-    int started[2];
-    ASSERT_EQ(::pipe2(started, O_CLOEXEC), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      auto store = ImageStore::Open({root_, WHERRY_PULL});
-      (void)!::write(started[1], "x", 1);
-      if (store.ok()) (void)(*store)->Import(archive, {});
-      ::pause();
-      ::_exit(0);
-    }
-    ::close(started[1]);
-    char byte = 0;
-    ASSERT_EQ(::read(started[0], &byte, 1), 1);
-    ::close(started[0]);
-    std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
-    ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
-    Reopen();  // waits for the orphaned wherry-pull to end
-    EXPECT_THAT(Pulls(), IsEmpty());
+    ASSERT_NO_FATAL_FAILURE(KillDuringImport(archive, wait_ms));
     whole = !store_->List().empty();
     EXPECT_THAT(LeftInStaging(), IsEmpty());
     EXPECT_THAT(Layers(), SizeIs(whole ? 3 : 0));
@@ -103,6 +108,35 @@ TEST_F(CrashTest, KilledWherrydLeavesNothingOrTheImage) {
   ASSERT_TRUE(image.ok());
   auto dirs = store_->Hold((*image)->id, "c");
   EXPECT_EQ(Read(dirs->back() + "/l0/d0/f7"), std::string(3007, 'x') + "b");
+}
+
+// The same with an image that was found damaged: it stays damaged or is whole again, and no layer is left over.
+TEST_F(CrashTest, KilledWherrydLeavesADamagedImageDamagedOrMended) {
+  const std::string archive = Write("archive.tar", test::OciArchive({Large("c")}));
+  auto images = store_->Import(archive, {});
+  ASSERT_TRUE(images.ok()) << images.status();
+  const std::string id = images->front()->id;
+  const auto held = store_->Hold(id, "container");
+  ASSERT_TRUE(held.ok()) << held.status();
+  std::ofstream(held->front() + "/l2/d0/f7") << "wrong";
+  ASSERT_TRUE(store_->Verify({}).ok());
+  bool damaged = true;
+  for (int wait_ms = 0, rounds = 0; damaged && rounds < 60; ++rounds, wait_ms += 5 + wait_ms / 4) {
+    ASSERT_NO_FATAL_FAILURE(KillDuringImport(archive, wait_ms));
+    auto image = store_->Find(id);
+    ASSERT_TRUE(image.ok()) << image.status();
+    damaged = (*image)->damaged;
+    EXPECT_THAT(LeftInStaging(), IsEmpty());
+    Reopen();
+  }
+  EXPECT_FALSE(damaged);
+  const auto findings = store_->Verify({});
+  ASSERT_TRUE(findings.ok()) << findings.status();
+  for (const LayerFindings& layer : *findings) EXPECT_THAT(layer.findings, IsEmpty());
+  const auto mended = store_->Hold(id, "next");
+  ASSERT_TRUE(mended.ok()) << mended.status();
+  EXPECT_EQ(Read(mended->front() + "/l2/d0/f7"), std::string(3007, 'x') + "c");
+  EXPECT_THAT(Layers(), SizeIs(3));
 }
 
 TEST_F(CrashTest, RecordsAndDirectoriesThatDisagreeAreDropped) {

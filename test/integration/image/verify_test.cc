@@ -3,7 +3,11 @@
 #include <sys/xattr.h>
 #include <utime.h>
 
+#include <algorithm>
+
+#include "absl/strings/match.h"
 #include "cri/image/sha256.h"
+#include "test/integration/image/fake_registry.h"
 #include "test/integration/image/store_fixture.h"
 
 namespace wherry::image {
@@ -160,6 +164,33 @@ TEST_F(VerifyTest, ADamagedLayerIsUnpackedAnewBesideTheOldOne) {
   EXPECT_NE(now->front(), layer_);
   EXPECT_EQ(Read(now->front() + "/zz"), std::string(700, 'z'));
   EXPECT_EQ(Read(layer_ + "/usr/bin/a").size(), 3U << 20) << "what the first container has is gone";
+}
+
+TEST_F(VerifyTest, APullFetchesOnlyTheDamagedLayerAgain) {
+  const auto image = test::MakeImage({TarWriter().File("a", "one").Bytes(), TarWriter().File("b", "two").Bytes()});
+  test::HttpServer server([&](const test::Request& request) { return Answer(image, request); });
+  const std::string ref = server.host() + "/a:1";
+  ASSERT_TRUE(store_->Pull(ref, {}, nullptr).ok());
+  const auto before = store_->Hold(image.config_digest, "container");
+  ASSERT_TRUE(before.ok()) << before.status();
+  FlipByte((*before)[0] + "/b");
+  EXPECT_THAT(Verify(), ElementsAre("/b: contents differ"));
+  const size_t asked = server.Requests().size();
+  const auto again = store_->Pull(ref, {}, nullptr);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE((*again)->damaged);
+  const std::vector<test::Request> requests = server.Requests();
+  const auto layers_asked = [&](const std::string& digest) {
+    return std::count_if(requests.begin() + static_cast<long>(asked), requests.end(),
+                         [&](const test::Request& request) { return absl::StrContains(request.path, digest); });
+  };
+  EXPECT_EQ(layers_asked(image.layer_digests[0]), 0);
+  EXPECT_EQ(layers_asked(image.layer_digests[1]), 1);
+  EXPECT_THAT(Verify(), IsEmpty());
+  const auto after = store_->Hold(image.config_digest, "next");
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(Read((*after)[0] + "/b"), "two");
+  EXPECT_EQ((*after)[1], (*before)[1]);
 }
 
 TEST_F(VerifyTest, TheOldDirectoryGoesWithItsLastContainerAlsoAfterARestart) {
