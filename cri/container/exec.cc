@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cri/container/exec_process.h"
-#include "runtime/sys/file.h"
+#include "runtime/sys/null_device.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -84,7 +84,7 @@ class Session {
 
   absl::Status Start(const std::vector<std::string>& command) {
     std::vector<sys::UniqueFd> stdio(3);
-    ASSIGN_OR_RETURN(stdio[0], sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY));
+    ASSIGN_OR_RETURN(stdio[0], sys::OpenNullDevice(O_RDONLY));
     ASSIGN_OR_RETURN(stdio[1], out_.Open());
     ASSIGN_OR_RETURN(stdio[2], err_.Open());
     return process_.Start(command, std::move(stdio), deadline_ - absl::Now());

@@ -6,7 +6,7 @@
 #include "cri/container/exec_process.h"
 #include "cri/container/pipe.h"
 #include "cri/container/terminal.h"
-#include "runtime/sys/file.h"
+#include "runtime/sys/null_device.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -38,7 +38,7 @@ class Session final : public streaming::Process {
 
 // One end of a pipe for the session, and the other for the process; /dev/null for a stream that nobody asked for.
 absl::StatusOr<sys::UniqueFd> Connect(bool wanted, bool to_process, sys::UniqueFd& session_end) {
-  if (!wanted) return sys::OpenAt(AT_FDCWD, "/dev/null", to_process ? O_RDONLY : O_WRONLY);
+  if (!wanted) return sys::OpenNullDevice(to_process ? O_RDONLY : O_WRONLY);
   ASSIGN_OR_RETURN(Pipe pipe, OpenPipe());
   session_end = std::move(to_process ? pipe.writer : pipe.reader);
   RETURN_IF_ERROR(SetNonBlocking(session_end));

@@ -1,34 +1,23 @@
-// Masked files get the host's /dev/null, checked to be it: the container's could be anything that its image put there
-// (CVE-2025-31133). All masked directories share one empty read-only tmpfs: one for each made the end of a container slow
+// Masked files get the host's /dev/null, checked to be it and read-only: the container's could be anything that its image put
+// there (CVE-2025-31133). All masked directories share one empty read-only tmpfs: one for each made the end of a container slow
 // on hosts with many CPUs.
 #include "runtime/rootfs/masks.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <optional>
 #include <string>
 
 #include "runtime/sys/mount.h"
+#include "runtime/sys/null_device.h"
 #include "runtime/sys/path.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::rootfs {
 namespace {
-
-constexpr unsigned kNullMajor = 1, kNullMinor = 3;
-
-absl::StatusOr<sys::UniqueFd> TakeNull() {
-  ASSIGN_OR_RETURN(sys::UniqueFd null, sys::CloneMount(AT_FDCWD, "/dev/null", false));
-  struct stat st {};
-  if (::fstat(null.get(), &st) != 0) return sys::Errno("fstat \"/dev/null\"");
-  if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(kNullMajor, kNullMinor))
-    return absl::FailedPreconditionError("the host's /dev/null is not the null device");
-  return null;
-}
 
 absl::StatusOr<sys::UniqueFd> TakeEmpty() {
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("tmpfs"));
@@ -75,7 +64,7 @@ absl::Status Protect(int target) {
 }  // namespace
 
 absl::Status MaskPaths(const shim::v1::Rootfs& rootfs, int root) {
-  Stamp null(TakeNull), empty(TakeEmpty);
+  Stamp null(sys::MountNullDevice), empty(TakeEmpty);
   for (const std::string& path : rootfs.masked_paths()) {
     const std::string context = absl::StrCat("mask of \"", path, "\"");
     ASSIGN_OR_RETURN_CTX(std::optional<sys::UniqueFd> target, Find(root, path), context);

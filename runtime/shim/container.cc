@@ -9,7 +9,7 @@
 
 #include "runtime/shim/kill.h"
 #include "runtime/shim/oom.h"
-#include "runtime/sys/file.h"
+#include "runtime/sys/null_device.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::shim {
@@ -67,7 +67,7 @@ absl::StatusOr<process::Stdio> Container::MakeStdio(const v1::StartContainerRequ
     stdin_.reset(ends[1]);
     if (::fcntl(stdin_.get(), F_SETFL, O_NONBLOCK) != 0) return sys::Errno("fcntl O_NONBLOCK of stdin");
   } else {
-    ASSIGN_OR_RETURN(stdio.in, sys::OpenAt(AT_FDCWD, "/dev/null", O_RDONLY));
+    ASSIGN_OR_RETURN(stdio.in, sys::OpenNullDevice(O_RDONLY));
   }
   ASSIGN_OR_RETURN(stdio.out, MakeLogPipe(StreamName::kStdout));
   ASSIGN_OR_RETURN(stdio.err, MakeLogPipe(StreamName::kStderr));

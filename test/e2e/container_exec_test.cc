@@ -81,5 +81,19 @@ TEST_F(ContainerExecTest, OneFullStreamMayFillTheAnswer) {
   EXPECT_EQ(response_.stderr(), "short\n");
 }
 
+// Streams that nobody asked for are the host's null device, and so are masks of files: root in a container may read and write
+// it, but not change it for the host. (The mode that is asked for is the one that it has.)
+TEST_F(ContainerExecTest, RootCannotChangeTheHostsNullDevice) {
+  const std::string c = node.Run(node.RunPod("masked"), "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
+    config.mutable_linux()->mutable_security_context()->add_masked_paths("/proc/version");
+  });
+  for (const char* path : {"/proc/1/fd/0", "/proc/self/fd/0", "/proc/version"}) {
+    const auto response = node.Exec(c, {"chmod", "666", path});
+    EXPECT_THAT(response.stderr(), testing::HasSubstr("Read-only file system")) << path;
+  }
+  const auto response = node.Exec(c, {"sh", "-c", "echo x >/proc/version && wc -c </proc/1/fd/0"});
+  EXPECT_EQ(response.stdout(), "0\n") << response.stderr();
+}
+
 }  // namespace
 }  // namespace wherry::e2e
