@@ -3,14 +3,18 @@
 #include "runtime/process/launch.h"
 
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "runtime/process/report.h"
 #include "runtime/sys/file.h"
@@ -46,11 +50,20 @@ void ResetSignals() {
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+// keyrings(7). A session keyring is inherited: with wherryd's own, all pods would share their keys. A kernel without keys (ENOSYS) has
+// none to share. EPERM is a seccomp filter's word, of an outer runtime, behind which nobody reaches a key.
+absl::Status LeaveSessionKeyring() {
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS || errno == EPERM)
+    return absl::OkStatus();
+  return sys::Errno("keyctl KEYCTL_JOIN_SESSION_KEYRING");
+}
+
 [[noreturn]] void RunChild(Channels& channels, const Body& body) {
   ResetSignals();
   (void)::umask(0);
   absl::Status status = DieWithParent(channels.parent);
   if (status.ok() && ::setsid() < 0) status = sys::Errno("setsid");
+  if (status.ok()) status = LeaveSessionKeyring();
   if (status.ok()) status = body(channels);
   ReportFailure(channels.report.get(), status);
   ::_exit(127);
