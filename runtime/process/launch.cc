@@ -80,8 +80,8 @@ struct Birth {
 absl::StatusOr<sys::CloneResult> CloneOne(const Birth& birth) {
   const ClonePlan& plan = birth.plan;
   if (plan.user_namespace >= 0) {
-    return sys::CloneIntoUserNamespace({plan.user_namespace, plan.namespaces, birth.cgroup}, plan.before,
-                                       [&] { RunChild(birth.channels, birth.body); });
+    return sys::CloneIntoUserNamespace({plan.user_namespace, plan.pid_namespace, plan.namespaces, birth.cgroup},
+                                       plan.before, [&] { RunChild(birth.channels, birth.body); });
   }
   auto result = sys::CloneProcess(plan.namespaces, birth.cgroup);
   if (result.ok() && result->pid == 0) RunChild(birth.channels, birth.body);
@@ -93,9 +93,9 @@ void Kill(const sys::CloneResult& child) {
   (void)::waitpid(child.pid, nullptr, 0);
 }
 
-// Clones with the caller's "PID namespace for children" set for this one child only.
+// Clones with the caller's "PID namespace for children" set for this one child only; into a user namespace it is the go-between's.
 absl::StatusOr<sys::CloneResult> Clone(const Birth& birth) {
-  if (birth.plan.pid_namespace < 0) return CloneOne(birth);
+  if (birth.plan.pid_namespace < 0 || birth.plan.user_namespace >= 0) return CloneOne(birth);
   RETURN_IF_ERROR_CTX(sys::SetNamespace(birth.plan.pid_namespace, CLONE_NEWPID), "PID namespace of the container");
   auto result = CloneOne(birth);
   absl::Status back = sys::SetNamespace(birth.channels.parent.get(), CLONE_NEWPID);

@@ -102,7 +102,8 @@ absl::StatusOr<sys::CloneResult> CloneInit(const Plan& plan) {
   }
   if (plan.users.valid()) {
     return sys::CloneIntoUserNamespace(
-        {plan.users.fd.get(), CLONE_NEWPID, unified}, [] { return absl::OkStatus(); }, [&] { RunInit(plan); });
+        {.user_namespace = plan.users.fd.get(), .namespaces = CLONE_NEWPID, .cgroup = unified},
+        [] { return absl::OkStatus(); }, [&] { RunInit(plan); });
   }
   auto clone = sys::CloneProcess(CLONE_NEWPID, unified);
   if (clone.ok() && clone->pid == 0) RunInit(plan);

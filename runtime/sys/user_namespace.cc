@@ -102,6 +102,8 @@ struct GoBetween {
 
 absl::Status CloneFromInside(GoBetween& self) {
   RETURN_IF_ERROR(self.before());
+  if (self.clone.pid_namespace >= 0)
+    RETURN_IF_ERROR_CTX(SetNamespace(self.clone.pid_namespace, CLONE_NEWPID), "PID namespace of the container");
   RETURN_IF_ERROR_CTX(SetNamespace(self.clone.user_namespace, CLONE_NEWUSER), "user namespace of the pod");
   clone_args args{};
   args.flags = self.clone.namespaces | CLONE_PIDFD | CLONE_PARENT;

@@ -39,6 +39,9 @@ absl::StatusOr<UserNamespace> MakeUserNamespace(const IdMap& uids, const IdMap& 
 // What a clone into a user namespace is told.
 struct ForeignClone {
   int user_namespace = -1;
+  int pid_namespace =
+      -1;  // or a pidfd of one in it; -1: the caller's, or a new one. Only the child is in there: whoever is root
+           // inside could stop a go-between that he sees, and the caller with it
   uint64_t namespaces = 0;  // CLONE_NEW*: owned by that user namespace
   const UniqueFd& cgroup;   // as for CloneProcess
 };
