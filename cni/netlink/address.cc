@@ -4,6 +4,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "cni/netlink/attributes.h"
 #include "runtime/sys/status.h"
@@ -60,13 +61,34 @@ void PutDeleteAddress(Batch& batch, int index, const cni::IpPrefix& address) {
   PutAddress(batch, message, index, address);
 }
 
-absl::StatusOr<std::vector<cni::IpPrefix>> GetAddresses(Socket& socket, int index) {
+namespace {
+
+absl::Status ForEachAddress(Socket& socket, int index, absl::FunctionRef<void(const nlmsghdr*)> act) {
   Batch batch;
   batch.Begin(RTM_GETADDR, NLM_F_DUMP, absl::StrCat("list addresses of link ", index));
   static_cast<ifaddrmsg*>(batch.PutHeader(sizeof(ifaddrmsg)))->ifa_index = static_cast<uint32_t>(index);
+  return socket.Exchange(batch, [&](size_t, const nlmsghdr* message) {
+    if (message->nlmsg_type == RTM_NEWADDR) act(message);
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<cni::IpPrefix>> GetAddresses(Socket& socket, int index) {
   std::vector<cni::IpPrefix> out;
-  RETURN_IF_ERROR(socket.Exchange(batch, [&](size_t, const nlmsghdr* message) {
-    if (message->nlmsg_type == RTM_NEWADDR) out.push_back(ParseAddress(message));
+  RETURN_IF_ERROR(
+      ForEachAddress(socket, index, [&](const nlmsghdr* message) { out.push_back(ParseAddress(message)); }));
+  return out;
+}
+
+absl::StatusOr<Detection> GetDetection(Socket& socket, int index) {
+  Detection out;
+  RETURN_IF_ERROR(ForEachAddress(socket, index, [&](const nlmsghdr* message) {
+    const auto* header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
+    if ((header->ifa_flags & IFA_F_DADFAILED) != 0)
+      out.duplicate = ParseAddress(message).ToString();
+    else if ((header->ifa_flags & IFA_F_TENTATIVE) != 0)
+      out.pending = ParseAddress(message).ToString();
   }));
   return out;
 }

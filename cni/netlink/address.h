@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,5 +21,11 @@ void PutDeleteAddress(Batch& batch, int index, const cni::IpPrefix& address);
 
 // All addresses of one interface, both families. One round trip.
 absl::StatusOr<std::vector<cni::IpPrefix>> GetAddresses(Socket& socket, int index);
+
+// Of the interface's IPv6 addresses, one that is still looked for elsewhere, and one that was found there; empty when there is none.
+struct Detection {
+  std::string pending, duplicate;
+};
+absl::StatusOr<Detection> GetDetection(Socket& socket, int index);
 
 }  // namespace wherry::netlink

@@ -31,6 +31,9 @@
 namespace wherry::plugins {
 namespace {
 
+// Of enabledad: a random second, and one for an answer.
+constexpr int kDetectionMilliseconds = 10'000;
+
 using netlink::Batch;
 using netlink::Socket;
 
@@ -108,6 +111,9 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   }
   if (!config.disable_container_interface)
     RETURN_IF_ERROR(netlink::WaitForUp(host, veth.host.name, kLinkUpMilliseconds));
+  if (config.detect_duplicates && !config.disable_container_interface)
+    RETURN_IF_ERROR(namespaces.Visit(
+        [&] { return netlink::WaitForDetection(container, veth.container_index(), kDetectionMilliseconds); }));
   result->interfaces = {{.name = veth.bridge.name, .mac = veth.bridge.mac},
                         {.name = veth.host.name, .mac = veth.host.mac},
                         {.name = call.attachment.ifname, .mac = veth.container_mac, .sandbox = call.netns}};

@@ -204,6 +204,34 @@ TEST_F(BridgeTest, CheckSeesALostRouteAndALostPort) {
   EXPECT_NE(Call("bridge", "CHECK", "a", conf).output.find("eth0 is missing"), std::string::npos);
 }
 
+TEST_F(BridgeTest, EnabledadFindsAnAddressThatIsInUse) {
+  const json conf = BridgeConf(
+      {{"enabledad", true}, {"ipam", {{"type", "static"}, {"addresses", {{{"address", "fd00:88::5/64"}}}}}}});
+  MakePod("a"), MakePod("b");
+  const Outcome a = Add("a", conf);
+  ASSERT_TRUE(a.ok()) << a.output;
+  InPod("a", [] { EXPECT_TRUE(CanBind("fd00:88::5")) << "looked for, and usable"; });
+  const Outcome b = Add("b", conf);
+  EXPECT_EQ(b.code(), 999) << b.output;
+  EXPECT_NE(b.output.find("fd00:88::5/64 is in use"), std::string::npos) << b.output;
+  EXPECT_EQ(Links("veth").size(), 1U) << "that of the first";
+}
+
+TEST_F(BridgeTest, ADisabledContainerInterfaceStaysDown) {
+  json conf = BridgeConf({{"disableContainerInterface", true}});
+  conf.erase("ipam"), conf.erase("isDefaultGateway"), conf.erase("isGateway");
+  MakePod("a");
+  const Outcome a = Add("a", conf);
+  ASSERT_TRUE(a.ok()) << a.output;
+  InPod("a", [] {
+    auto socket = netlink::Socket::Open();
+    const auto eth0 = netlink::GetLink(*socket, "eth0");
+    ASSERT_TRUE(eth0.ok()) << eth0.status();
+    EXPECT_FALSE(eth0->up());
+  });
+  EXPECT_TRUE(Del("a", conf).ok());
+}
+
 TEST_F(BridgeTest, LayerTwoHasNoAddress) {
   json conf = BridgeConf();
   conf.erase("ipam");
