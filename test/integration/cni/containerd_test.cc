@@ -66,16 +66,7 @@ class ContainerdTest : public OtherRuntime {
 };
 
 TEST_F(ContainerdTest, ItsContainersAreOnOurBridgeAndLeaveNothing) {
-  nlohmann::json bridge = BridgeConf({{"ipMasq", true}});
-  bridge.erase("cniVersion"), bridge.erase("name");
-  const nlohmann::json list = {{"cniVersion", "1.0.0"},
-                               {"name", "pods"},
-                               {"plugins",
-                                {bridge,
-                                 {{"type", "portmap"}, {"capabilities", {{"portMappings", true}}}},
-                                 {{"type", "firewall"}},
-                                 {{"type", "tuning"}, {"mtu", 1400}}}}};
-  std::ofstream(root_ / "etc/cni/net.d/10-pods.conflist") << list.dump();
+  WriteConflist({{"mtu", 1400}});
   const Server node(8000, "from the node");
   for (const char* id : {"first", "second"}) {
     const std::string output = RunContainer(

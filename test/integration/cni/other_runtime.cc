@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 
 #include "runtime/sys/child.h"
 
@@ -48,6 +49,18 @@ void OtherRuntime::TearDown() {
   for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup")) RemoveCgroup(hierarchy.path() / cgroup_);
   RemoveCgroup(fs::path("/sys/fs/cgroup") / cgroup_);
   Node::TearDown();
+}
+
+void OtherRuntime::WriteConflist(nlohmann::json tuning) const {
+  nlohmann::json bridge = BridgeConf({{"ipMasq", true}});
+  bridge.erase("cniVersion"), bridge.erase("name");
+  tuning["type"] = "tuning";
+  const nlohmann::json list = {
+      {"cniVersion", "1.0.0"},
+      {"name", "pods"},
+      {"plugins",
+       {bridge, {{"type", "portmap"}, {"capabilities", {{"portMappings", true}}}}, {{"type", "firewall"}}, tuning}}};
+  std::ofstream("/etc/cni/net.d/10-pods.conflist") << list.dump();
 }
 
 std::string OtherRuntime::Output(const std::string& program, const std::vector<std::string>& arguments,

@@ -18,6 +18,8 @@ class OtherRuntime : public Node {
   static std::string Peer(const std::string& path) { return std::string(WHERRY_PEER_DIR) + "/usr/" + path; }
   static std::string Path() { return "PATH=" + Peer("bin") + ":" + Peer("sbin") + ":/usr/sbin:/usr/bin:/sbin:/bin"; }
   std::string Rootfs() const { return root_ / "rootfs"; }  // busybox and nothing else
+  // In /etc/cni/net.d: the network "pods" with masquerading, host ports, firewall, and `tuning` of its interfaces.
+  void WriteConflist(nlohmann::json tuning) const;
   // Its output and errors, or why there are none.
   static std::string Output(const std::string& program, const std::vector<std::string>& arguments,
                             const std::vector<std::string>& environment);

@@ -54,16 +54,7 @@ class PodmanTest : public OtherRuntime {
 };
 
 TEST_F(PodmanTest, ItsContainersAreOnOurBridgeWithTheirPortsAndLeaveNothing) {
-  nlohmann::json bridge = BridgeConf({{"ipMasq", true}});
-  bridge.erase("cniVersion"), bridge.erase("name");
-  const nlohmann::json list = {{"cniVersion", "1.0.0"},
-                               {"name", "pods"},
-                               {"plugins",
-                                {bridge,
-                                 {{"type", "portmap"}, {"capabilities", {{"portMappings", true}}}},
-                                 {{"type", "firewall"}},
-                                 {{"type", "tuning"}}}}};
-  std::ofstream("/etc/cni/net.d/10-pods.conflist") << list.dump();
+  WriteConflist(nlohmann::json::object());
   RunContainer({"-d", "--name", "server", "-p", "8080:80"},
                "exec /bin/busybox nc -ll -p 80 -e /bin/busybox echo from the server");
   std::string fetched;
