@@ -16,8 +16,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "test/e2e/node.h"
-#include "test/integration/streaming/support.h"
+#include "test/e2e/streaming_node.h"
 
 namespace wherry::e2e {
 namespace {
@@ -47,43 +46,8 @@ std::string Noise(size_t size) {
   return out;
 }
 
-class StreamingRobustnessTest : public NodeTest {
+class StreamingRobustnessTest : public StreamingNodeTest {
  protected:
-  std::string ExecUrl(const std::string& container, const std::vector<std::string>& command, Streams streams) {
-    cri::ExecRequest request;
-    request.set_container_id(container);
-    for (const std::string& word : command) request.add_cmd(word);
-    request.set_stdin(streams.in);
-    request.set_stdout(streams.out);
-    request.set_stderr(streams.err);
-    cri::ExecResponse response;
-    grpc::ClientContext context;
-    EXPECT_TRUE(node.runtime().Exec(&context, request, &response).ok());
-    return response.url();
-  }
-  std::string AttachUrl(const std::string& container) {
-    cri::AttachRequest request;
-    request.set_container_id(container);
-    request.set_stdin(true);
-    request.set_stdout(true);
-    cri::AttachResponse response;
-    grpc::ClientContext context;
-    EXPECT_TRUE(node.runtime().Attach(&context, request, &response).ok());
-    return response.url();
-  }
-  std::string ForwardUrl(const std::string& pod) {
-    cri::PortForwardRequest request;
-    request.set_pod_sandbox_id(pod);
-    cri::PortForwardResponse response;
-    grpc::ClientContext context;
-    EXPECT_TRUE(node.runtime().PortForward(&context, request, &response).ok());
-    return response.url();
-  }
-  std::unique_ptr<SpdyClient> Forward(const std::string& pod) {
-    return std::make_unique<SpdyClient>(
-        ForwardUrl(pod),
-        "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n");
-  }
   // A connection to port 8080 of the pod; the data stream.
   static uint32_t OpenPair(SpdyClient& client, int id) {
     const std::string request = absl::StrCat(id);

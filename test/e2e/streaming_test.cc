@@ -8,8 +8,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
-#include "test/e2e/node.h"
-#include "test/integration/streaming/support.h"
+#include "test/e2e/streaming_node.h"
 
 namespace wherry::e2e {
 namespace {
@@ -20,31 +19,7 @@ using streaming::test::SpdyClient;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class StreamingTest : public NodeTest {
- protected:
-  grpc::Status TryExec(const std::string& container, const std::vector<std::string>& command,
-                       streaming::Streams streams, std::string* url) {
-    cri::ExecRequest request;
-    request.set_container_id(container);
-    for (const std::string& word : command) request.add_cmd(word);
-    request.set_stdin(streams.in);
-    request.set_stdout(streams.out);
-    request.set_stderr(streams.err);
-    request.set_tty(streams.tty);
-    cri::ExecResponse response;
-    grpc::ClientContext context;
-    grpc::Status status = node.runtime().Exec(&context, request, &response);
-    *url = response.url();
-    return status;
-  }
-  std::string ExecUrl(const std::string& container, const std::vector<std::string>& command,
-                      streaming::Streams streams) {
-    std::string url;
-    grpc::Status status = TryExec(container, command, streams, &url);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return url;
-  }
-};
+class StreamingTest : public StreamingNodeTest {};
 
 constexpr streaming::Streams kOut{false, true, true, false}, kAll{true, true, true, false},
     kTty{true, true, false, true};
@@ -87,15 +62,7 @@ TEST_F(StreamingTest, WhatCannotBeIsRefusedAtOnce) {
 TEST_F(StreamingTest, AnAttachmentSeesWhatIsTypedAndPrinted) {
   const std::string container = node.Run(node.RunPod("p"), "c", {"sh", "-c", "while read x; do echo got $x; done"},
                                          [](cri::ContainerConfig& config) { config.set_stdin(true); });
-  cri::AttachRequest request;
-  request.set_container_id(container);
-  request.set_stdin(true);
-  request.set_stdout(true);
-  cri::AttachResponse response;
-  grpc::ClientContext context;
-  grpc::Status status = node.runtime().Attach(&context, request, &response);
-  ASSERT_TRUE(status.ok()) << status.error_message();
-  SpdyClient client(response.url());
+  SpdyClient client(AttachUrl(container));
   client.OpenRemote({true, true, false, false});
   client.Send(client.names["stdin"], "this\n");
   EXPECT_TRUE(client.Until([&] { return client.text("stdout") == "got this\n"; }));
@@ -138,14 +105,8 @@ TEST_F(StreamingTest, WithACertificateUrlsAreHttpsAndWithoutItsKeyNothingStarts)
 TEST_F(StreamingTest, APortOfAPodIsReachedAndAClosedOneFailsItsPairOnly) {
   const std::string pod = node.RunPod("p");
   node.Run(pod, "c", {"nc", "-ll", "-p", "8080", "-e", "cat"});
-  cri::PortForwardRequest request;
-  request.set_pod_sandbox_id(pod);
-  cri::PortForwardResponse response;
-  grpc::ClientContext context;
-  grpc::Status status = node.runtime().PortForward(&context, request, &response);
-  ASSERT_TRUE(status.ok()) << status.error_message();
-  SpdyClient client(response.url(),
-                    "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n");
+  const std::unique_ptr<SpdyClient> forward = Forward(pod);
+  SpdyClient& client = *forward;
   int request_id = 0;
   auto open = [&](const char* port) {
     const std::string id = absl::StrCat(request_id++);
