@@ -1,0 +1,77 @@
+# What vm.sh and node.sh share, to be sourced at the top of the repository: Debian's kernel, an initrd that finds the root, and qemu.
+# shellcheck shell=bash
+machine=$PWD/build/vm
+mkdir -p "$machine"
+
+# linux-image-amd64 names the present one.
+download_kernel() {
+  local package
+  package=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+  [ -n "$package" ] && apt-get download -q "$package" >/dev/null 2>&1
+}
+
+# Unpacks the kernel's package below build/vm/kernel, once; nothing is installed.
+fetch_kernel() {
+  ! ls "$machine"/kernel/boot/vmlinuz-* >/dev/null 2>&1 || return 0
+  local download
+  echo "fetching Debian's kernel…" >&2
+  download=$(mktemp -d "$machine/download.XXXXXX")
+  chmod 755 "$download"
+  (cd "$download" && { download_kernel || { apt-get update -q >/dev/null && download_kernel; }; }) ||
+    { rm -rf "$download"; echo "Debian's kernel cannot be fetched" >&2; return 1; }
+  rm -rf "$machine/unpacked"
+  dpkg-deb -x "$download"/*.deb "$machine/unpacked"
+  rm -rf "$download"
+  mv "$machine/unpacked" "$machine/kernel"
+  depmod -b "$machine/kernel" "$(kernel_release)"
+}
+
+kernel_release() { ls "$machine/kernel/lib/modules"; }
+kernel_image() { echo "$machine/kernel/boot/vmlinuz-$(kernel_release)"; }
+
+# make_initrd FILE INIT MODULE…: busybox, the modules with what they need, and INIT, the text of a script that mounts the root at
+# /root and ends in switch_root. Before it run the mounts of /proc, /sys and /dev and insmod.
+make_initrd() {
+  local file=$1 init=$2 root module
+  shift 2
+  root=$(mktemp -d "$machine/initrd.XXXXXX")
+  mkdir -p "$root"/{bin,proc,sys,dev,host,memory,root,modules}
+  cp /bin/busybox "$root/bin/"
+  for module in "$@"; do
+    modprobe -d "$machine/kernel" -S "$(kernel_release)" --show-depends "$module"
+  done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$root/list"
+  while read -r module; do cp "$module" "$root/modules/"; done <"$root/list"
+  sed -i 's|.*/||' "$root/list"
+  cat >"$root/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+while read -r module; do insmod "/modules/$module"; done </list
+p9=trans=virtio,version=9p2000.L,msize=512000
+argument() { sed -n "s/.* $1=\([^ ]*\).*/\1/p" /proc/cmdline; }
+INIT
+  echo "$init" >>"$root/init"
+  chmod +x "$root/init"
+  (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1 >"$file.new")
+  mv "$file.new" "$file"
+  rm -rf "$root"
+}
+
+# A /dev/kvm that is there need not work: only a machine that has booted and gone with it proves it. Asked once.
+accelerator() {
+  local answer=$machine/accelerator
+  if [ ! -e "$answer" ]; then
+    echo tcg,thread=multi >"$answer.new"
+    if [ -w /dev/kvm ]; then
+      make_initrd "$machine/probe.gz" 'poweroff -f'
+      ! timeout -k 1 10 qemu-system-x86_64 -accel kvm -cpu host -m 256 -display none -nic none -no-reboot \
+        -kernel "$(kernel_image)" -initrd "$machine/probe.gz" -append "panic=-1 quiet" </dev/null >/dev/null 2>&1 ||
+        echo kvm >"$answer.new"
+    fi
+    mv "$answer.new" "$answer"
+  fi
+  cat "$answer"
+}
+
+# share PATH TAG [readonly]: qemu's arguments for a folder of this host that the machine mounts over 9p.
+share() { printf '%s\n' -virtfs "local,path=$1,mount_tag=$2,security_model=none,multidevs=remap${3:+,readonly=on}"; }

@@ -1,0 +1,57 @@
+#!/bin/bash
+# Makes a node from Debian's packages: build/node/root, its files, and build/node/disk.img, a disk that hack/node.sh boots.
+# The files are made once for a list of packages, which takes two minutes and the network; the disk anew when they or what is
+# laid over them changes. Nothing here mounts or boots anything.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+node=$PWD/build/node
+own=hack/node-image
+mkdir -p "$node"
+
+# digest FILE…: of names and contents.
+digest() { sha256sum "$@" | sha256sum | cut -d' ' -f1; }
+
+make_root() {
+  local want
+  want=$(digest $own/packages $own/build.sh)
+  [ "$(cat "$node/root.digest" 2>/dev/null)" != "$want" ] || return 0
+  echo "making a node from Debian's packages…" >&2
+  rm -rf "$node/root" "$node/root.digest"
+  mmdebstrap --quiet --mode=root --variant=minbase --format=directory --include="$(sed 's/#.*//' $own/packages | xargs | tr ' ' ',')" \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' bookworm "$node/root" >"$node/root.log" 2>&1 ||
+    { tail -n 20 "$node/root.log" >&2; echo "hack/node-image: Debian's packages cannot be fetched" >&2; return 1; }
+  echo "$want" >"$node/root.digest"
+}
+
+# What differs between Debian as installed and a node that tests boot: files/, no timers that would use the network, a key.
+dress() {
+  local unit
+  [ -e "$node/key" ] || ssh-keygen -q -t ed25519 -N '' -C node -f "$node/key"
+  cp -r --no-preserve=ownership $own/files/. "$node/root/"
+  install -D -m 600 "$node/key.pub" "$node/root/root/.ssh/authorized_keys"
+  for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+    systemd-pcrphase.service systemd-pcrphase-sysinit.service; do
+    ln -sf /dev/null "$node/root/etc/systemd/system/$unit"
+  done
+  chroot "$node/root" systemctl --quiet enable systemd-networkd node-up
+  chroot "$node/root" systemctl --quiet disable docker-registry
+  echo node >"$node/root/etc/hostname"
+  printf '127.0.0.1 localhost node\n::1 localhost node\n' >"$node/root/etc/hosts"
+  : >"$node/root/etc/machine-id" # each boot of a new disk gets one
+}
+
+make_disk() {
+  local want
+  mapfile -t over < <(find $own/files -type f | sort)
+  want=$(digest "$node/root.digest" "${over[@]}")
+  [ "$(cat "$node/disk.digest" 2>/dev/null)" != "$want" ] || return 0
+  rm -f "$node/disk.digest"
+  dress
+  rm -f "$node/disk.img"
+  truncate -s 8G "$node/disk.img"
+  mke2fs -q -t ext4 -E lazy_itable_init=1,lazy_journal_init=1 -d "$node/root" "$node/disk.img"
+  echo "$want" >"$node/disk.digest"
+}
+
+make_root
+make_disk
