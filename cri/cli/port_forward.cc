@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <iostream>
 #include <list>
@@ -26,6 +27,8 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 using streaming::ForwardCaller;
+
+constexpr std::chrono::milliseconds kAcceptAgain(100);
 
 struct Ports {
   uint16_t local = 0, remote = 0;  // local 0: any free one
@@ -67,7 +70,7 @@ class Forwarder {
           absl::StrCat("cannot listen on ", address, " port ", ports.local, ": ", error.message()));
     std::cout << "forwarding " << address << ":" << acceptor.local_endpoint().port() << " to port " << ports.remote
               << std::endl;  // for whoever waits for it
-    listeners_.push_back({std::move(acceptor), ports.remote});
+    listeners_.push_back({std::move(acceptor), ports.remote, asio::steady_timer(io_)});
     return absl::OkStatus();
   }
 
@@ -94,19 +97,31 @@ class Forwarder {
   struct Listener {
     tcp::acceptor acceptor;
     uint16_t remote;
+    asio::steady_timer retry;
+    bool failing = false;  // and has said so
   };
 
   void Accept(Listener& listener) {
     listener.acceptor.async_accept([this, &listener](const error_code& error, tcp::socket socket) {
-      if (error) {
-        result_ = absl::UnavailableError(absl::StrCat("accept: ", error.message()));
-        return io_.stop();
-      }
+      if (error == asio::error::operation_aborted) return;
+      if (error) return AcceptLater(listener, error);
+      listener.failing = false;
       error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
       socket.non_blocking(true, ignored);
       caller_->Join(sys::UniqueFd(socket.release()), listener.remote);
       Accept(listener);
+    });
+  }
+
+  // accept(2) fails for want of descriptors or memory, which connections that end give back, or for the one connection that is
+  // gone already: no reason to end the others.
+  void AcceptLater(Listener& listener, const error_code& why) {
+    if (!listener.failing) std::cerr << "wherry: accept: " << why.message() << "; trying again\n";
+    listener.failing = true;
+    listener.retry.expires_after(kAcceptAgain);
+    listener.retry.async_wait([this, &listener](const error_code& error) {
+      if (!error) Accept(listener);
     });
   }
 

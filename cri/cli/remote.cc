@@ -28,7 +28,6 @@ class Session {
  public:
   Session(const StreamOptions& options, bool detachable) : options_(options), detachable_(detachable) {
     (void)std::signal(SIGPIPE, SIG_IGN);  // a reader of ours that goes is an error of write(2)
-    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH}) signals_.add(signal);
   }
 
   absl::StatusOr<int> Run(const std::string& url) {
@@ -39,7 +38,8 @@ class Session {
                                                result_ = std::move(result);
                                                io_->stop();
                                              });
-    // Before there is anything that only a handler could undo.
+    // Until here, while the runtime may be slow to answer, there is nothing to undo: signals do what they do by default.
+    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH}) signals_.add(signal);
     AwaitSignals();
     RawTerminal terminal;
     if (tty && options_.input) RETURN_IF_ERROR(terminal.Enter());

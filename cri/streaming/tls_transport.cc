@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <functional>
 
 // TLS on a socket's own descriptor: OpenSSL reads and writes it, and Asio says when it is worth trying again. Asio's own stream
@@ -108,6 +109,14 @@ class Tls final : public Transport {
                  [handler = std::move(handler), error, bytes]() mutable { handler(error, bytes); });
     }
 
+    // Of SSL_get_error(3). OpenSSL's own errors tell, for one, what is wrong with a certificate.
+    static error_code Error(int why) {
+      if (why == SSL_ERROR_ZERO_RETURN) return asio::error::eof;
+      const unsigned long code = why == SSL_ERROR_SSL ? ERR_get_error() : 0;
+      if (code == 0) return asio::error::connection_reset;
+      return {static_cast<int>(code), asio::error::get_ssl_category()};
+    }
+
     void Try(Step step, Handler handler, bool within) {
       if (!socket.is_open()) return Post(asio::error::operation_aborted, 0, std::move(handler));
       ERR_clear_error();
@@ -115,9 +124,7 @@ class Tls final : public Transport {
       const int result = step(&done);
       if (result > 0) return within ? Post({}, done, std::move(handler)) : handler({}, done);
       const int why = SSL_get_error(ssl.get(), result);
-      if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
-        return Post(why == SSL_ERROR_ZERO_RETURN ? error_code(asio::error::eof) : asio::error::connection_reset, 0,
-                    std::move(handler));
+      if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) return Post(Error(why), 0, std::move(handler));
       socket.async_wait(
           why == SSL_ERROR_WANT_READ ? tcp::socket::wait_read : tcp::socket::wait_write,
           [self = shared_from_this(), step = std::move(step), handler = std::move(handler)](error_code error) mutable {

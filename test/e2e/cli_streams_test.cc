@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "runtime/sys/unique_fd.h"
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -144,13 +145,15 @@ TEST_F(CliStreamsTest, AReaderThatGoesEndsTheCommand) {
 
 TEST_F(CliStreamsTest, ATerminalIsRawHasTheSizeOfOursAndIsGivenBack) {
   AContainer();
-  Terminal terminal(Words({"exec", "-it", "c", "sh", "-c",
-                           "echo up; read x; stty size; trap 'echo caught' INT; read y; echo got $x; exit 3"}));
+  Terminal terminal(
+      Words({"exec", "-it", "c", "sh", "-c",
+             "trap 'echo caught' INT; echo up; read x; until [ \"$(stty size)\" = '43 132' ]; do sleep 0.01; done;"
+             "echo resized; read y; echo got $x; exit 3"}));
   terminal.See("up");
   EXPECT_TRUE(terminal.IsRaw());
   terminal.Resize(43, 132);
   terminal.Type("word\r");
-  terminal.See("43 132");
+  terminal.See("resized");
   terminal.Type("\x03");  // goes to the command
   terminal.See("caught");
   terminal.Type("\r");
@@ -199,34 +202,57 @@ TEST_F(CliStreamsTest, AttachShowsTypesAndDetaches) {
   EXPECT_EQ(node.Status(container).state(), cri::CONTAINER_RUNNING);
 }
 
+sys::UniqueFd ConnectTo(uint16_t port) {
+  sys::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) fd.reset();
+  return fd;
+}
+
 // A connection to the local port, a word there and back.
 std::string Ask(uint16_t port, const std::string& word) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {}};
+  const sys::UniqueFd fd = ConnectTo(port);
   std::string got;
-  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
-      ::write(fd, word.data(), word.size()) > 0) {
-    ::shutdown(fd, SHUT_WR);
+  if (fd.valid() && ::write(fd.get(), word.data(), word.size()) > 0) {
+    ::shutdown(fd.get(), SHUT_WR);
     char buffer[256];
-    for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;) got.append(buffer, n);
+    for (ssize_t n = 0; (n = ::read(fd.get(), buffer, sizeof(buffer))) > 0;) got.append(buffer, n);
   }
-  ::close(fd);
   return got;
+}
+
+// The port in the line "forwarding ADDRESS:PORT to port REMOTE".
+uint16_t LocalPort(const std::string& shown, const std::string& remote) {
+  const std::string before = shown.substr(0, shown.find(" to port " + remote + "\r"));
+  return static_cast<uint16_t>(std::strtoul(before.substr(before.rfind(':') + 1).c_str(), nullptr, 10));
 }
 
 TEST_F(CliStreamsTest, LocalPortsLeadIntoThePodUntilItIsInterrupted) {
   node.Run(node.RunPod("p"), "c", {"nc", "-ll", "-p", "8080", "-e", "cat"});
   Terminal terminal(Words({"port-forward", "p", ":8080", ":81"}));
   terminal.See("to port 81");
-  const std::string before = terminal.shown.substr(0, terminal.shown.find(" to port 8080")),
-                    second = terminal.shown.substr(0, terminal.shown.find(" to port 81\r"));
-  auto port_of = [](const std::string& text) {
-    return static_cast<uint16_t>(std::strtoul(text.substr(text.rfind(':') + 1).c_str(), nullptr, 10));
-  };
-  Eventually("the program to listen", [&] { return Ask(port_of(before), "ping") == "ping"; });
-  EXPECT_EQ(Ask(port_of(second), "ping"), "");
+  const uint16_t good = LocalPort(terminal.shown, "8080"), closed = LocalPort(terminal.shown, "81");
+  Eventually("the program to listen", [&] { return Ask(good, "ping") == "ping"; });
+  EXPECT_EQ(Ask(closed, "ping"), "");
   terminal.See("error forwarding port 81");
-  EXPECT_EQ(Ask(port_of(before), "again"), "again");
+  EXPECT_EQ(Ask(good, "again"), "again");
+  terminal.Type("\x03");
+  EXPECT_EQ(terminal.Wait(), 0);
+}
+
+TEST_F(CliStreamsTest, WantOfDescriptorsEndsNoConnection) {
+  node.Run(node.RunPod("p"), "c", {"nc", "-ll", "-p", "8080", "-e", "cat"});
+  std::vector<std::string> words = {"/bin/sh", "-c", "ulimit -n 48; exec \"$@\"", "sh"};
+  for (const std::string& word : Words({"port-forward", "p", ":8080"})) words.push_back(word);
+  Terminal terminal(words);
+  terminal.See("to port 8080");
+  const uint16_t port = LocalPort(terminal.shown, "8080");
+  Eventually("the program to listen", [&] { return Ask(port, "ping") == "ping"; });
+  std::vector<sys::UniqueFd> many(64);
+  for (sys::UniqueFd& fd : many) fd = ConnectTo(port);
+  terminal.See("accept: Too many open files");
+  many.clear();
+  EXPECT_EQ(Ask(port, "again"), "again");
   terminal.Type("\x03");
   EXPECT_EQ(terminal.Wait(), 0);
 }

@@ -141,6 +141,14 @@ void Node::Kill9() {
   pid_ = -1;
 }
 
+int Node::Terminate() {
+  int status = -1;
+  kill(pid_, SIGTERM);
+  waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return status;
+}
+
 cri::PodSandboxConfig Node::PodConfig(const std::string& name) {
   cri::PodSandboxConfig c;
   c.mutable_metadata()->set_name(name);

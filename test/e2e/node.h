@@ -25,8 +25,9 @@ class Node {
   Node();
   ~Node();
 
-  void Start();  // returns when it answers Version
-  void Kill9();  // and reaps it
+  void Start();     // returns when it answers Version
+  void Kill9();     // and reaps it
+  int Terminate();  // asks it to end, returns its wait status
   pid_t pid() const { return pid_; }
   std::string dir() const { return dir_; }
   std::string cgroup() const { return cgroup_; }

@@ -24,6 +24,12 @@ class StreamingTest : public StreamingNodeTest {};
 constexpr streaming::Streams kOut{false, true, true, false}, kAll{true, true, true, false},
     kTty{true, true, false, true};
 
+std::string FileText(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
 // KUBELET G45, G46, G47.
 TEST_F(StreamingTest, AnExecsBytesAndExitCodeReachTheClient) {
   const std::string container = node.Run(node.RunPod("p"), "c", {"sleep", "5000"});
@@ -87,9 +93,7 @@ TEST_F(StreamingTest, WithACertificateUrlsAreHttpsAndWithoutItsKeyNothingStarts)
   const std::string said = node.dir() + "/said";
   const std::string start = WHERRY_BIN_DIR "/wherryd --config \"$1\" 2>&1";
   EXPECT_NE(RunProgram({"sh", "-c", start, "sh", config + ".bad"}, said), 0);
-  std::stringstream text;
-  text << std::ifstream(said).rdbuf();
-  EXPECT_THAT(text.str(), HasSubstr("does not go with the key in \"" + other));
+  EXPECT_THAT(FileText(said), HasSubstr("does not go with the key in \"" + other));
   ASSERT_NO_FATAL_FAILURE(node.Start());
   const std::string url = ExecUrl(container, {"echo", "secret"}, kOut);
   EXPECT_THAT(url, StartsWith("https://127.0.0.1:"));
@@ -99,6 +103,15 @@ TEST_F(StreamingTest, WithACertificateUrlsAreHttpsAndWithoutItsKeyNothingStarts)
   ASSERT_TRUE(client.UntilClosed());
   EXPECT_EQ(client.text("stdout"), "secret\n");
   ::unsetenv("SSL_CERT_FILE");
+  // The command line checks the certificate, too.
+  const std::string line = "\"$0\" --endpoint unix://$1/run/wherry.sock exec -i $2 c cat </proc/self/comm 2>&1";
+  const auto cli = [&](const std::string& option) {
+    return RunProgram({"sh", "-c", line, WHERRY_BIN_DIR "/wherry", node.dir(), option}, said);
+  };
+  EXPECT_EQ(cli("--ca-file=" + cert), 0);
+  EXPECT_EQ(FileText(said), "sh\n");
+  EXPECT_NE(cli(""), 0);
+  EXPECT_THAT(FileText(said), HasSubstr("certificate verify failed"));
 }
 
 // KUBELET G46, G47.
@@ -125,6 +138,20 @@ TEST_F(StreamingTest, APortOfAPodIsReachedAndAClosedOneFailsItsPairOnly) {
     return !client.streams[good.second].reset;
   });
   EXPECT_EQ(client.streams[good.second].data, "ping");
+}
+
+TEST_F(StreamingTest, AStopOfWherrydEndsSessionsWithAReasonAndNoContainer) {
+  const std::string pod = node.RunPod("p"), container = node.Run(pod, "c", {"sleep", "5000"});
+  SpdyClient exec(ExecUrl(container, {"sh", "-c", "echo up; cat"}, kAll));
+  exec.OpenRemote(kAll);
+  ASSERT_TRUE(exec.Until([&] { return exec.text("stdout") == "up\n"; }));
+  const std::unique_ptr<SpdyClient> idle = Forward(pod);
+  EXPECT_EQ(node.Terminate(), 0);
+  EXPECT_TRUE(exec.UntilClosed());
+  EXPECT_THAT(exec.text("error"), HasSubstr("wherryd stops"));
+  EXPECT_TRUE(idle->UntilClosed());
+  node.Start();
+  EXPECT_EQ(node.Status(container).state(), cri::CONTAINER_RUNNING);
 }
 
 }  // namespace

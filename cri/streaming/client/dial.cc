@@ -92,7 +92,7 @@ class Upgrade final : public std::enable_shared_from_this<Upgrade> {
 
  private:
   void Fail(const error_code& error) {
-    error_ = absl::UnavailableError(absl::StrCat("the server has hung up: ", error.message()));
+    error_ = absl::UnavailableError(absl::StrCat("no answer from the server: ", error.message()));
     done_ = true;
   }
 
