@@ -302,6 +302,7 @@ stages=("$@")
 [[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e|vm)\  ]] || stages=(build "${stages[@]}")
 hack/deps.sh
 hack/peer.sh || skip "what needs Debian's containerd: it cannot be fetched"
+hack/debian-image.sh || skip "what needs a Debian root file system: mmdebstrap could not make one"
 for stage in "${stages[@]}"; do
   declare -F "stage_$stage" >/dev/null || { echo "no such stage: $stage"; exit 2; }
   say "$stage"

@@ -62,6 +62,15 @@ absl::StatusOr<EntryType> TypeOf(archive_entry* e, absl::string_view name) {
   }
 }
 
+// libarchive gives a time before 1970 by its digits, "-1.25" as -1 and a quarter; Linux counts the fraction forwards.
+timespec TimeOf(archive_entry* e) {
+  constexpr long kSecond = 1'000'000'000;
+  timespec time = {archive_entry_mtime(e), archive_entry_mtime_nsec(e)};
+  if (time.tv_nsec < 0 || time.tv_nsec >= kSecond) time.tv_nsec = 0;
+  if (time.tv_sec < 0 && time.tv_nsec > 0) time = {time.tv_sec - 1, kSecond - time.tv_nsec};
+  return time;
+}
+
 class Reader final : public LayerReader {
  public:
   Reader(ByteSource& from, const LayerLimits& limits, TarRecorder* recorder)
@@ -150,8 +159,7 @@ class Reader final : public LayerReader {
     entry_.gid = static_cast<gid_t>(gid);
     entry_.size = entry_.type == EntryType::kFile ? static_cast<uint64_t>(size) : 0;
     entry_.mode = archive_entry_mode(e) & 07777;
-    entry_.mtime = {archive_entry_mtime(e), archive_entry_mtime_nsec(e)};
-    if (entry_.mtime.tv_nsec < 0 || entry_.mtime.tv_nsec > 999'999'999) entry_.mtime.tv_nsec = 0;
+    entry_.mtime = TimeOf(e);
     entry_.device =
         ::makedev(static_cast<unsigned>(archive_entry_rdevmajor(e)), static_cast<unsigned>(archive_entry_rdevminor(e)));
     ConvertXattrs(e);

@@ -46,7 +46,7 @@ absl::StatusOr<PlannedImage> Resolve(const BlobOrigin& origin, const oci::Platfo
 
 absl::StatusOr<PlannedImage> ResolveText(const BlobOrigin& origin, const oci::Platform& platform,
                                          const std::string& text, absl::string_view media_type, int depth) {
-  ASSIGN_OR_RETURN(auto doc, oci::ParseManifestOrIndex(text, media_type));
+  ASSIGN_OR_RETURN_CTX(auto doc, oci::ParseManifestOrIndex(text, media_type), "manifest");
   if (std::holds_alternative<oci::Manifest>(doc)) return FromManifest(origin, platform, std::get<oci::Manifest>(doc));
   if (depth >= kMaxIndexDepth) return absl::InvalidArgumentError("indexes are nested too deeply");
   std::vector<std::string> others;

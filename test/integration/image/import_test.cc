@@ -209,10 +209,7 @@ TEST_F(StoreTest, HeldLayersStayUntilReleased) {
   EXPECT_EQ(Read(dirs->front() + "/file"), "data");
 
   // wherryd is killed and started again: the image is still known to those who hold it.
-  store_.reset();
-  auto reopened = ImageStore::Open({root_, WHERRY_PULL});
-  ASSERT_TRUE(reopened.ok());
-  store_ = std::move(*reopened);
+  ReopenWithoutHolds();
   EXPECT_THAT(store_->List(), IsEmpty());
   ASSERT_TRUE(store_->Hold(id, "c1").ok());
   store_->HoldsRestored();
@@ -227,10 +224,7 @@ TEST_F(StoreTest, RemovalNeedsNoCallOfHoldsRestored) {
   ImageSpec image;
   image.layers = {OneFile()};
   ASSERT_TRUE(Import(test::OciArchive({image})).ok());
-  store_.reset();
-  auto reopened = ImageStore::Open({root_, WHERRY_PULL});
-  ASSERT_TRUE(reopened.ok());
-  store_ = std::move(*reopened);
+  ReopenWithoutHolds();
   ASSERT_TRUE(store_->Remove(test::ConfigId(image)).ok());
   EXPECT_THAT(Layers(), IsEmpty());
 }

@@ -4,7 +4,6 @@
 #include <linux/types.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -80,24 +79,6 @@ class PowerLossTest : public StoreTest {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }
-  // A process that opens the store, says so, and imports the archive.
-  pid_t StartImport() {
-    int opened[2];
-    EXPECT_EQ(::pipe2(opened, O_CLOEXEC), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      auto store = ImageStore::Open({root_, WHERRY_PULL});
-      (void)!::write(opened[1], "x", 1);
-      if (store.ok()) (void)(*store)->Import(archive_, {});
-      ::pause();
-      ::_exit(0);
-    }
-    ::close(opened[1]);
-    char byte = 0;
-    EXPECT_EQ(::read(opened[0], &byte, 1), 1);
-    ::close(opened[0]);
-    return child;
-  }
   void ExpectWholeImage() {
     auto dirs = store_->Hold(store_->List().front()->id, "test");
     ASSERT_TRUE(dirs.ok());
@@ -107,17 +88,6 @@ class PowerLossTest : public StoreTest {
         ASSERT_EQ(Read(absl::StrCat((*dirs)[kLayers - 1 - layer], "/l", layer, "/f", i)), Contents(layer, i));
     store_->Release("test");
   }
-  static int Tool(std::vector<std::string> args) {
-    std::vector<char*> argv;
-    argv.reserve(args.size() + 1);
-    for (std::string& a : args) argv.push_back(a.data());
-    argv.push_back(nullptr);
-    pid_t pid = -1;
-    if (::posix_spawnp(&pid, argv[0], nullptr, nullptr, argv.data(), environ) != 0) return -1;
-    int status = -1;
-    ::waitpid(pid, &status, 0);
-    return status;
-  }
 
   std::string base_, archive_;
 };
@@ -126,7 +96,7 @@ TEST_F(PowerLossTest, LeavesTheOldStateOrTheNew) {
   bool whole = false;
   int rounds = 0, nothing = 0;
   for (int wait_ms = 0; !whole && rounds < 40; ++rounds, wait_ms += 5 + wait_ms / 3) {
-    const pid_t child = StartImport();
+    const pid_t child = StartImport(archive_);
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
     PowerOff();
     ::kill(child, SIGKILL);

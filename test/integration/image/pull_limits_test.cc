@@ -28,14 +28,6 @@ class PullLimitsTest : public StoreTest {
     for (int i = 0; i < 5; ++i) tars.push_back(TarWriter().File("f" + std::to_string(i), std::string(i, 'x')).Bytes());
     image_ = test::MakeImage(tars);
   }
-  void Use(const ImageStore::Options& options) {
-    store_.reset();
-    auto store = ImageStore::Open(options);
-    ASSERT_TRUE(store.ok()) << store.status();
-    store_ = std::move(*store);
-    store_->HoldsRestored();
-  }
-  ImageStore::Options Options() { return {root_, WHERRY_PULL}; }
   bool IsLayer(const Request& r) {
     return std::any_of(image_.layer_digests.begin(), image_.layer_digests.end(),
                        [&](const std::string& digest) { return r.path.find(digest) != std::string::npos; });
@@ -56,9 +48,8 @@ class PullLimitsTest : public StoreTest {
 
 TEST_F(PullLimitsTest, LayersAtATime) {
   for (uint32_t limit : {1U, 2U}) {
-    ImageStore::Options options = Options();
-    options.parallel_layers = limit;
-    Use(options);
+    options_.parallel_layers = limit;
+    Reopen();
     Meter meter;
     HttpServer server([&](const Request& r) {
       Response response = Answer(image_, r);
@@ -78,9 +69,8 @@ TEST_F(PullLimitsTest, LayersAtATime) {
 }
 
 TEST_F(PullLimitsTest, PullsAtATime) {
-  ImageStore::Options options = Options();
-  options.max_pulls = 1;
-  Use(options);
+  options_.max_pulls = 1;
+  Reopen();
   std::atomic<bool> go{false};
   std::atomic<int> manifests{0};
   HttpServer server([&](const Request& r) {
@@ -112,9 +102,8 @@ TEST_F(PullLimitsTest, PullsAtATime) {
 }
 
 TEST_F(PullLimitsTest, OneThatWaitsForItsTurnCanBeCancelled) {
-  ImageStore::Options options = Options();
-  options.max_pulls = 1;
-  Use(options);
+  options_.max_pulls = 1;
+  Reopen();
   std::atomic<bool> go{false}, begun{false};
   HttpServer server([&](const Request& r) {
     begun = true;
@@ -129,9 +118,8 @@ TEST_F(PullLimitsTest, OneThatWaitsForItsTurnCanBeCancelled) {
 }
 
 TEST_F(PullLimitsTest, APullThatStandsStillIsGivenUp) {
-  ImageStore::Options options = Options();
-  options.progress_timeout = absl::Milliseconds(300);
-  Use(options);
+  options_.progress_timeout = absl::Milliseconds(300);
+  Reopen();
   std::atomic<bool> over{false};
   HttpServer server([&](const Request& r) {
     Response response = Answer(image_, r);

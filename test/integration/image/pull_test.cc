@@ -40,18 +40,7 @@ class PullTest : public StoreTest {
   void SetUp() override {
     StoreTest::SetUp();
     image_ = test::MakeImage({TarWriter().File("a", "one").Bytes(), TarWriter().File("b", Noise(300'000)).Bytes()});
-    UseConfig();
-  }
-  void UseConfig() {
-    store_.reset();
-    auto store = ImageStore::Open({root_, WHERRY_PULL, root_ + "/certs.d"});
-    ASSERT_TRUE(store.ok()) << store.status();
-    store_ = std::move(*store);
-    store_->HoldsRestored();
-  }
-  void Hosts(const std::string& domain, const std::string& toml) {
-    std::filesystem::create_directories(root_ + "/certs.d/" + domain);
-    std::ofstream(root_ + "/certs.d/" + domain + "/hosts.toml") << toml;
+    UseHosts();
   }
   absl::StatusOr<std::shared_ptr<const Image>> Pull(const std::string& ref, const PullAuth& auth = {}) {
     return store_->Pull(ref, auth, nullptr);
@@ -61,11 +50,8 @@ class PullTest : public StoreTest {
     ASSERT_FALSE(image.ok()) << "expected: " << text;
     EXPECT_EQ(image.status().code(), code) << image.status();
     EXPECT_THAT(std::string(image.status().message()), HasSubstr(text));
-    EXPECT_THAT(store_->List(), IsEmpty());
-    EXPECT_THAT(Layers(), IsEmpty());
-    EXPECT_THAT(LeftInStaging(), IsEmpty());
-    EXPECT_THAT(Pulls(), IsEmpty());
-    UseConfig();
+    ExpectNothingLeft();
+    Reopen();
   }
   void ExpectWhole(const absl::StatusOr<std::shared_ptr<const Image>>& image) {
     ASSERT_TRUE(image.ok()) << image.status();

@@ -1,5 +1,7 @@
 // What a wherry-pull can still do while it holds foreign bytes: it is stopped where it waits for wherryd's answer, and looked at from
 // outside.
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"

@@ -1,17 +1,15 @@
 #pragma once
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <sys/types.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
+#include <vector>
 
 #include "cri/image/remove_tree.h"
 #include "cri/image/store.h"
@@ -22,87 +20,47 @@ namespace wherry::image {
 // A store of its own below /tmp, with the real wherry-pull.
 class StoreTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_EQ(::geteuid(), 0U) << "this test needs root";
-    std::string name = "/tmp/wherry-image-XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name;
+  void SetUp() override;
+  void TearDown() override;
+
+  // With `options_`, in which a test may have changed something; root and program are set anew.
+  void Reopen();
+  // A wherryd that has not taken its containers' holds again yet.
+  void ReopenWithoutHolds();
+  // Has the store read hosts.toml files, below root_ + "/certs.d".
+  void UseHosts() {
+    options_.registry_config = root_ + "/certs.d";
     Reopen();
   }
-  void TearDown() override {
-    store_.reset();
-    if (root_.empty()) return;
-    EXPECT_TRUE(RemoveTree(AT_FDCWD, root_).ok());
-  }
+  void Hosts(const std::string& domain, const std::string& toml);
 
-  void Reopen() {
-    store_.reset();
-    absl::StatusOr<std::unique_ptr<ImageStore>> store = ImageStore::Open({root_, WHERRY_PULL});
-    ASSERT_TRUE(store.ok()) << store.status();
-    store_ = std::move(*store);
-    store_->HoldsRestored();
-  }
-
-  std::string Write(const std::string& name, const std::string& bytes) {
-    std::string path = root_ + "/" + name;
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
+  std::string Write(const std::string& name, const std::string& bytes);
 
   absl::StatusOr<std::vector<std::shared_ptr<const Image>>> Import(const std::string& bytes,
                                                                    const std::vector<std::string>& references = {}) {
     return store_->Import(Write("archive.tar", bytes), {references});
   }
-
   // Imports one layer as an image of its own and returns its directory.
-  absl::StatusOr<std::string> ImportLayer(const test::TarWriter& tar) {
-    test::ImageSpec image;
-    image.layers = {tar.Bytes()};
-    auto images = Import(test::OciArchive({image}));
-    if (!images.ok()) return images.status();
-    auto paths = store_->Hold(images->front()->id, "test");
-    if (!paths.ok()) return paths.status();
-    return paths->front();
-  }
+  absl::StatusOr<std::string> ImportLayer(const test::TarWriter& tar);
+  // A process of its own that opens a store, says so, imports the archive and stays.
+  pid_t StartImport(const std::string& archive);
 
-  static std::vector<std::string> Entries(const std::string& dir) {
-    std::vector<std::string> names;
-    for (const auto& e : std::filesystem::directory_iterator(dir)) names.push_back(e.path().filename());
-    return names;
-  }
+  static std::vector<std::string> Entries(const std::string& dir);
   // Closing the store waits for its background work; what is left then is left for good.
-  std::vector<std::string> LeftInStaging() {
-    store_.reset();
-    return Entries(root_ + "/images/staging");
-  }
+  std::vector<std::string> LeftInStaging();
   std::vector<std::string> Layers() { return Entries(root_ + "/images/layers"); }
-
   // The wherry-pull processes of this store, known by its lock, which they hold as descriptor 6.
-  std::vector<pid_t> Pulls() {
-    std::vector<pid_t> pids;
-    for (const std::string& name : Entries("/proc")) {
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      std::error_code ignored;
-      const std::string lock = std::filesystem::read_symlink("/proc/" + name + "/fd/6", ignored).string();
-      if (Read("/proc/" + name + "/comm") == "wherry-pull\n" && lock == root_ + "/images/pull.lock")
-        pids.push_back(std::stoi(name));
-    }
-    return pids;
-  }
+  std::vector<pid_t> Pulls();
+  // No image, layer, index, unfinished work or process. Closes the store.
+  void ExpectNothingLeft();
 
-  static struct stat Stat(const std::string& path) {
-    struct stat st {};
-    EXPECT_EQ(::lstat(path.c_str(), &st), 0) << path;
-    return st;
-  }
-  static std::string Read(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();  // sees to it that a process which ends meanwhile is no exception
-    return text.str();
-  }
+  static struct stat Stat(const std::string& path);
+  static std::string Read(const std::string& path);
+  // Runs a program to its end; its wait status, or -1 when there is none of this name.
+  static int Tool(std::vector<std::string> args);
 
   std::string root_;
+  ImageStore::Options options_;
   std::unique_ptr<ImageStore> store_;
 };
 

@@ -29,13 +29,8 @@ class VerifierTest : public StoreTest {
     Use({bin_, 10, absl::Seconds(30)});
   }
   void Use(const Verifiers::Options& verifiers) {
-    store_.reset();
-    ImageStore::Options options{root_, WHERRY_PULL};
-    options.verifiers = verifiers;
-    auto store = ImageStore::Open(options);
-    ASSERT_TRUE(store.ok()) << store.status();
-    store_ = std::move(*store);
-    store_->HoldsRestored();
+    options_.verifiers = verifiers;
+    Reopen();
   }
   void Verifier(const std::string& name, const std::string& script) {
     std::ofstream(bin_ + "/" + name) << "#!/bin/sh\n" << script;

@@ -1,5 +1,6 @@
 // Damage to layers after they were unpacked: it is found, named, and mended by the next pull or import; and what was not damaged gives
 // back the very archive that it came from.
+#include <fcntl.h>
 #include <sys/xattr.h>
 #include <utime.h>
 
@@ -199,10 +200,7 @@ TEST_F(VerifyTest, TheOldDirectoryGoesWithItsLastContainerAlsoAfterARestart) {
   EXPECT_THAT(Verify(), SizeIs(1));
   ASSERT_TRUE(Import(archive_).ok());
   EXPECT_THAT(Layers(), SizeIs(2));
-  store_.reset();
-  auto store = ImageStore::Open({root_, WHERRY_PULL});
-  ASSERT_TRUE(store.ok()) << store.status();
-  store_ = std::move(*store);
+  ReopenWithoutHolds();
   ASSERT_TRUE(store_->Hold(id_, "container").ok());
   store_->HoldsRestored();
   ASSERT_TRUE(store_->Verify({}).ok());  // behind whatever the start has left to do

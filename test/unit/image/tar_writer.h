@@ -32,6 +32,8 @@ class TarWriter {
   TarWriter& HardLink(const std::string& name, const std::string& target);
   // The stream with its end mark; more entries may be added afterwards to make another.
   std::string Bytes() const;
+  // Without it: to put before another stream.
+  const std::string& Entries() const { return out_; }
 
  private:
   std::string out_;
