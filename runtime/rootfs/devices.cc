@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -57,14 +58,27 @@ struct stat DescribedNode(const shim::v1::Device& device) {
   return st;
 }
 
-absl::Status AddDevice(const shim::v1::Device& device, int root) {
+// An owner that a request names is one of the container's ids (config-linux.md of OCI).
+absl::StatusOr<uint32_t> OwnerOutside(uint32_t id, const sys::UserNamespace& users, const sys::IdMap& ids) {
+  if (!users.valid()) return id;
+  const std::optional<uint32_t> outside = ids.Outside(id);
+  if (!outside.has_value())
+    return absl::InvalidArgumentError(absl::StrCat("its owner ", id, " has no id in the pod's user namespace"));
+  return *outside;
+}
+
+absl::Status AddDevice(const shim::v1::Device& device, int root, const sys::UserNamespace& users) {
   struct stat st = DescribedNode(device);
   if (device.type().empty()) {
     ASSIGN_OR_RETURN(st, HostNode(device));
   }
   if (device.has_mode()) st.st_mode = (st.st_mode & S_IFMT) | (device.mode() & 07777);
-  if (device.has_uid()) st.st_uid = device.uid();
-  if (device.has_gid()) st.st_gid = device.gid();
+  if (device.has_uid()) {
+    ASSIGN_OR_RETURN(st.st_uid, OwnerOutside(device.uid(), users, users.uids));
+  }
+  if (device.has_gid()) {
+    ASSIGN_OR_RETURN(st.st_gid, OwnerOutside(device.gid(), users, users.gids));
+  }
   const size_t slash = device.path().rfind('/');
   if (slash == std::string::npos || slash + 1 == device.path().size() || device.path()[0] != '/')
     return absl::InvalidArgumentError("the path is not absolute");
@@ -101,9 +115,9 @@ absl::Status CopyNodes(sys::UniqueFd from, int to, int depth) {
 
 }  // namespace
 
-absl::Status AddDevices(const shim::v1::Rootfs& rootfs, int root) {
+absl::Status AddDevices(const shim::v1::Rootfs& rootfs, int root, const sys::UserNamespace& users) {
   for (const shim::v1::Device& device : rootfs.devices())
-    RETURN_IF_ERROR_CTX(AddDevice(device, root), absl::StrCat("device \"", device.path(), "\""));
+    RETURN_IF_ERROR_CTX(AddDevice(device, root, users), absl::StrCat("device \"", device.path(), "\""));
   return absl::OkStatus();
 }
 

@@ -116,7 +116,7 @@ absl::Status MountDevices(const shim::v1::StartContainerRequest& request, const 
   ASSIGN_OR_RETURN(sys::UniqueFd target, OwnDirectory(root.directory, "dev"));
   ASSIGN_OR_RETURN(Dev dev, MountDev(target.get(), shm, users));
   if (request.rootfs().all_devices()) RETURN_IF_ERROR(AddHostDevices(dev.tmpfs.get()));
-  RETURN_IF_ERROR(AddDevices(request.rootfs(), root.directory.get()));
+  RETURN_IF_ERROR(AddDevices(request.rootfs(), root.directory.get(), users));
   if (!request.process().tty()) return absl::OkStatus();
   const shim::v1::Process& process = request.process();
   ASSIGN_OR_RETURN(root.pty, OpenPty(dev.devpts.get(), process.tty_width(), process.tty_height()));

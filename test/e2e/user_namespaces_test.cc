@@ -98,6 +98,28 @@ TEST_F(UserNamespacesTest, TwoPodsHaveUsersOfTheirOwn) {
   EXPECT_EQ(node.Status(a).user().linux().uid(), 0);
 }
 
+// Owners of CDI's device nodes are the container's.
+TEST_F(UserNamespacesTest, ADevicesOwnerIsAUserOfThePod) {
+  std::filesystem::create_directories(node.dir() + "/cdi");
+  const auto device = [](const std::string& name, int gid) {
+    return R"({"name": ")" + name +
+           R"(", "containerEdits": {"deviceNodes": [{"path": "/dev/mine", "type": "c", "major": 240,)" +
+           R"("minor": 3, "fileMode": 416, "uid": 5, "gid": )" + std::to_string(gid) + "}]}}";
+  };
+  std::ofstream(node.dir() + "/cdi/v.json") << R"({"cdiVersion": "0.6.0", "kind": "v.com/c", "devices": [)"
+                                            << device("a", 7) << "," << device("beyond", kLength) << "]}";
+  const std::string pod = node.RunPod("p", From(100'000));
+  const auto with = [](const std::string& name) {
+    return [name](cri::ContainerConfig& config) {
+      In(100'000)(config);
+      config.add_cdi_devices()->set_name("v.com/c=" + name);
+    };
+  };
+  EXPECT_EQ(Shell(node.Run(pod, "c", {"sleep", "1000"}, with("a")), "stat -c '%a %u %g' /dev/mine"), "640 5 7\n");
+  const grpc::Status refused = node.TryStart(node.Create(pod, "d", {"true"}, with("beyond")));
+  EXPECT_THAT(refused.error_message(), HasSubstr("its owner 65536 has no id in the pod's user namespace"));
+}
+
 TEST_F(UserNamespacesTest, FilesOfVolumesKeepTheirOwners) {
   const std::string volume = node.dir() + "/volume";
   std::filesystem::create_directory(volume);
