@@ -18,10 +18,11 @@ namespace wherry::process {
 namespace {
 
 absl::Status EnterContainer(int init_pidfd, const sys::UserNamespace& users) {
-  int types = CLONE_NEWNS | CLONE_NEWCGROUP;
-  if (users.valid()) types |= CLONE_NEWUSER;
-  RETURN_IF_ERROR_CTX(sys::SetNamespace(init_pidfd, types), "namespaces of the container");
-  return users.valid() ? sys::BecomeNamespaceRoot() : absl::OkStatus();
+  RETURN_IF_ERROR_CTX(sys::SetNamespace(init_pidfd, CLONE_NEWNS | CLONE_NEWCGROUP), "namespaces of the container");
+  if (!users.valid()) return absl::OkStatus();
+  // Not the init's: it may have made one for itself.
+  RETURN_IF_ERROR_CTX(sys::SetNamespace(users.fd.get(), CLONE_NEWUSER), "user namespace of the pod");
+  return sys::BecomeNamespaceRoot();
 }
 
 absl::Status RunExec(const shim::v1::ExecRequest& request, const PodContext& pod, int init_pidfd, Stdio& stdio,

@@ -182,6 +182,14 @@ TEST_F(UserNamespacesTest, RootInsideRulesItsOwnNamespacesOnly) {
 }
 
 // KUBELET 23: procMount Unmasked is for such pods, and comes as empty lists.
+// As in pods without one: a namespace that a program makes for itself is no affair of the container's.
+TEST_F(UserNamespacesTest, AnExecIsInThePodsNamespaceWhateverTheInitMade) {
+  const std::string id = node.Run(node.RunPod("p", From(100'000)), "c",
+                                  {"sh", "-c", "exec unshare -U sh -c 'echo made; exec sleep 1000'"}, In(100'000));
+  Eventually("the init to have its own", [&] { return node.LogText(id) == "made\n"; });
+  EXPECT_EQ(Shell(id, "id -u; awk '{print $1, $2, $3}' /proc/self/uid_map"), "0\n0 100000 65536\n");
+}
+
 TEST_F(UserNamespacesTest, AnEmptyListOfMasksMeansNone) {
   const std::string c = node.Run(node.RunPod("p", From(200000)), "c", {"sleep", "1000"});
   EXPECT_EQ(Shell(c, "grep -c -e ' /proc/' -e ' /sys/firmware' /proc/mounts"), "0\n");
