@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "cri/config/config.h"
 #include "cri/server/daemon.h"
+#include "cri/server/watchdog.h"
 
 // wherryd's command line and its life: start, say so to the service manager, wait for a signal, go. Nothing is cleaned up on
 // the way out, since a kill must be as good as an orderly end: containers, sockets of shims and the database stay as they are.
@@ -62,8 +63,7 @@ int Serve(const wherry::config::Config& config) {
     return 1;
   }
   sd_notify(0, "READY=1");
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const int signal = wherry::server::WaitForSignal(signals, config.socket, log);
   log->info("signal {}: stops; containers keep running", signal);
   sd_notify(0, "STOPPING=1");
   if (!(*daemon)->Stop()) {

@@ -1,31 +1,48 @@
 #!/bin/bash
-# Makes a node from Debian's packages: build/node/root, its files, and build/node/disk.img, a disk that hack/node.sh boots.
-# The files are made once for a list of packages, which takes two minutes and the network; the disk anew when they or what is
-# laid over them changes. Nothing here mounts or boots anything.
+# Makes a node: build/node/debian from Debian's packages, build/node/root from that, wherry's package and files/, and
+# build/node/disk.img, the disk that hack/node.sh boots. The first is made once for a list of packages, which takes two minutes and the
+# network; the others anew when something in them changes, in half a minute. Nothing here mounts or boots anything.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 node=$PWD/build/node
 own=hack/node-image
+preset=${PRESET:-release}
+build=build/$preset
 mkdir -p "$node"
 
 # digest FILE…: of names and contents.
 digest() { sha256sum "$@" | sha256sum | cut -d' ' -f1; }
 
-make_root() {
-  local want
-  want=$(digest $own/packages $own/build.sh)
-  [ "$(cat "$node/root.digest" 2>/dev/null)" != "$want" ] || return 0
+make_debian() {
+  local want debootstrap=(mmdebstrap --quiet --mode=root --variant=minbase --format=directory
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*'
+    --include="$(sed 's/#.*//' $own/packages | xargs | tr ' ' ',')")
+  want="${debootstrap[*]}"
+  [ "$(cat "$node/debian.packages" 2>/dev/null)" != "$want" ] || return 0
   echo "making a node from Debian's packages…" >&2
-  rm -rf "$node/root" "$node/root.digest"
-  mmdebstrap --quiet --mode=root --variant=minbase --format=directory --include="$(sed 's/#.*//' $own/packages | xargs | tr ' ' ',')" \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' bookworm "$node/root" >"$node/root.log" 2>&1 ||
-    { tail -n 20 "$node/root.log" >&2; echo "hack/node-image: Debian's packages cannot be fetched" >&2; return 1; }
-  echo "$want" >"$node/root.digest"
+  rm -rf "$node/debian" "$node/debian.packages"
+  "${debootstrap[@]}" bookworm "$node/debian" >"$node/debian.log" 2>&1 ||
+    { tail -n 20 "$node/debian.log" >&2; echo "hack/node-image: Debian's packages cannot be fetched" >&2; return 1; }
+  echo "$want" >"$node/debian.packages"
+}
+
+# wherry as an administrator gets it, from the sources as they are.
+make_package() {
+  cmake --preset "$preset" >/dev/null
+  nice ninja -C "$build" >/dev/null
+  package=$(ls "$build"/package/*.deb 2>/dev/null || true)
+  [ -n "$package" ] && [ -z "$(find "$build/bin" "$build/man" manifests hack/package hack/cmake -newer "$package" -type f)" ] ||
+    (cd "$build" && cpack >package.log 2>&1) || { cat "$build/package.log" >&2; return 1; }
+  package=$(ls "$build"/package/*.deb)
 }
 
 # What differs between Debian as installed and a node that tests boot: files/, no timers that would use the network, a key.
 dress() {
   local unit
+  rm -rf "$node/root"
+  cp -a --reflink=auto "$node/debian" "$node/root"
+  cp "$package" "$node/root/wherry.deb"
+  chroot "$node/root" dpkg --install /wherry.deb >"$node/dpkg.log" 2>&1 || { cat "$node/dpkg.log" >&2; return 1; }
   [ -e "$node/key" ] || ssh-keygen -q -t ed25519 -N '' -C node -f "$node/key"
   cp -r --no-preserve=ownership $own/files/. "$node/root/"
   install -D -m 600 "$node/key.pub" "$node/root/root/.ssh/authorized_keys"
@@ -43,7 +60,7 @@ dress() {
 make_disk() {
   local want
   mapfile -t over < <(find $own/files -type f | sort)
-  want=$(digest "$node/root.digest" "${over[@]}")
+  want=$(digest "$node/debian.packages" "$package" $own/build.sh "${over[@]}")
   [ "$(cat "$node/disk.digest" 2>/dev/null)" != "$want" ] || return 0
   rm -f "$node/disk.digest"
   dress
@@ -53,5 +70,6 @@ make_disk() {
   echo "$want" >"$node/disk.digest"
 }
 
-make_root
+make_debian
+make_package
 make_disk
