@@ -1,6 +1,7 @@
 // Limits, seen from inside the container that runs into them.
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -60,8 +61,8 @@ void MakeCgroup(const std::string& tree, const std::string& path) {
   }
 }
 
+// KUBELET 17: the kubelet makes the pod's cgroup, limits it, names it to the runtime and removes it.
 TEST_F(LimitsTest, ForkBombStopsAtPidsMax) {
-  // As on a node: the kubelet makes the pod's cgroup, limits it and names it to the runtime.
   const std::string parent = node.cgroup() + "/kubepods/pod1";
   int limited = 0;
   for (const char* tree : {"/sys/fs/cgroup/pids", "/sys/fs/cgroup"}) {
@@ -78,6 +79,11 @@ TEST_F(LimitsTest, ForkBombStopsAtPidsMax) {
   EXPECT_NE(r.exit_code(), 0);
   EXPECT_THAT(r.stderr(), testing::HasSubstr("fork"));
   EXPECT_EQ(node.Exec(bystander, {"true"}).exit_code(), 0);
+  node.RemovePod(pod);
+  for (const char* tree : {"/sys/fs/cgroup/pids", "/sys/fs/cgroup"}) {
+    if (!std::filesystem::exists(std::string(tree) + "/cgroup.procs")) continue;
+    EXPECT_EQ(::rmdir((tree + parent).c_str()), 0) << "the pod's cgroup is not there, or not empty";
+  }
 }
 
 }  // namespace
