@@ -157,12 +157,12 @@ run_as_root() {
 stage_root() { run_as_root root; }
 stage_e2e() { run_as_root e2e; }
 
-# What this host's kernel may lack: cgroup v2 with all its controllers, bridges that filter VLANs, SCTP. A program and its filter a line.
+# What this host's kernel may lack: cgroup v2 with all its controllers, AppArmor, bridges that filter VLANs, SCTP. A program and its filter a line.
 in_vm='integration_cgroup -*V1Freezer*:*WhatCannotBeKilled*
 integration_cgroup_v2 -*ALimitWithout*
 cni_bridge_test BridgeVlanTest.*
 cni_chained_test PortmapTest.Sctp*:PortmapTest.FromEverywhere
-wherry_e2e LimitsTest.*:UpdateTest.*:StatsTest.*:PodsTest.ContainerSees*:PodsTest.TwoPods*:PodsTest.Exit*:RestartTest.Killed*'
+wherry_e2e LimitsTest.*:UpdateTest.*:StatsTest.*:PodsTest.ContainerSees*:PodsTest.TwoPods*:PodsTest.Exit*:RestartTest.Killed*:AppArmorTest.*'
 
 stage_vm() {
   local reports=$root/build/vm/share/reports name status=0

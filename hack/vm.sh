@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs a command as root in a virtual machine with Debian's own kernel: cgroup v2 alone and with all its controllers, and what else
+# Runs a command as root in a virtual machine with Debian's own kernel: cgroup v2 alone and with all its controllers, AppArmor, and what else
 # this host's kernel lacks.   hack/vm.sh COMMAND…      e.g. hack/vm.sh build/release/test/integration_cgroup_v2
 #                             hack/vm.sh --fetch       fetches the kernel only
 #
@@ -35,6 +35,7 @@ mkdir -p /dev/pts /dev/shm /sys/fs/cgroup
 mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts; ln -sf pts/ptmx /dev/ptmx; mount -t tmpfs shm /dev/shm
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf
+mount -t securityfs securityfs /sys/kernel/security
 mkdir -p /lib/modules && mount --bind $vm/kernel/lib/modules /lib/modules
 ip link set lo up
 cd $(printf %q "$here")
@@ -52,7 +53,7 @@ make_initrd "$vm/initrd.gz" "$init" virtio_pci 9pnet_virtio 9p overlay
 make_start "$@"
 mapfile -t shares < <(share / host readonly; share "$vm/share" share)
 timeout "${VM_SECONDS:-600}" qemu-system-x86_64 -accel "$(accelerator)" -cpu max -m "${VM_MEMORY:-2048}" -smp 2 -nographic -no-reboot -nic none \
-  -kernel "$(kernel_image)" -initrd "$vm/initrd.gz" -append "console=ttyS0 quiet panic=-1 vm_share=$vm/share" "${shares[@]}" </dev/null
+  -kernel "$(kernel_image)" -initrd "$vm/initrd.gz" -append "console=ttyS0 quiet panic=-1 apparmor=1 security=apparmor vm_share=$vm/share" "${shares[@]}" </dev/null
 [ -e "$vm/share/started" ] || { echo "hack/vm.sh: the machine did not boot" >&2; exit 126; }
 [ -e "$vm/share/result" ] || { echo "hack/vm.sh: the machine ended before the command" >&2; exit 125; }
 exit "$(cat "$vm/share/result")"

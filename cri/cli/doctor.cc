@@ -21,6 +21,7 @@
 #include "cri/cli/findings.h"
 #include "cri/cli/format.h"
 #include "cri/config/config.h"
+#include "runtime/apparmor/apparmor.h"
 #include "runtime/cgroup/layout.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/probe.h"
@@ -112,11 +113,12 @@ void CheckCgroups(Findings& out) {
 void CheckSecurity(Findings& out) {
   out.Probe("seccomp filters", sys::ProbeSeccomp(), "pods with a seccomp profile are refused",
             "a kernel with CONFIG_SECCOMP_FILTER");
-  auto apparmor = sys::ReadFileAt(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 64);
-  out.Optional(
-      "AppArmor",
-      apparmor.ok() && absl::StartsWith(*apparmor, "Y") ? absl::OkStatus() : absl::NotFoundError("not enabled"),
-      "pods that ask for a profile are refused", "boot with apparmor=1 security=apparmor, if the distribution uses it");
+  const absl::Status apparmor = apparmor::CheckHost();
+  out.Optional("AppArmor", apparmor, "pods that ask for a profile are refused",
+               "boot with apparmor=1 security=apparmor, if the distribution uses it");
+  if (apparmor.ok())
+    out.Optional("AppArmor's default profile", apparmor::Loader::CheckDefault(),
+                 "pods that ask for no profile run without one", "install Debian's package apparmor");
   auto selinux = sys::ReadFileAt(AT_FDCWD, "/sys/fs/selinux/enforce", 64);
   out.Optional("SELinux", selinux.ok() ? absl::OkStatus() : absl::NotFoundError("not enabled"),
                "pods that ask for a label are refused", "boot with selinux=1, if the distribution uses it");

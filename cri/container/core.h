@@ -19,6 +19,7 @@
 #include "cri/container/workers.h"
 #include "cri/image/store.h"
 #include "cri/store/store.h"
+#include "runtime/apparmor/apparmor.h"
 #include "runtime/cgroup/cgroup.h"
 #include "runtime/seccomp/cache.h"
 #include "runtime/shim/client.h"
@@ -57,6 +58,7 @@ struct Core {
   Running running;
   Ends ends;
   seccomp::Cache seccomp;
+  apparmor::Loader apparmor;
 
  private:
   absl::Mutex clock_mutex_;
@@ -108,6 +110,10 @@ absl::StatusOr<std::string> SeccompFilter(Core& core, const ::runtime::v1::Conta
 bool HasLocalhostSeccomp(const ::runtime::v1::ContainerConfig& config);
 // Completes a process from the recorded specification with its filter.
 absl::Status SetSeccomp(Core& core, const ::runtime::v1::ContainerConfig& config, shim::v1::Process& process);
+
+// Before a profile is given to a process: loads the default one when it is missing; FailedPrecondition for another that the kernel has
+// not. OK for none.
+absl::Status EnsureAppArmor(Core& core, const std::string& name);
 
 // Resolves the images that `record`'s mounts name, writes their ids into the mounts, and keeps them with the container's id as
 // the holder. Errors begin with "ImageVolumeMountFailed".

@@ -90,6 +90,7 @@ absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image
     ASSIGN_OR_RETURN_CTX(cdi::Edits edits, ResolveCdi(core.config.cdi.spec_dirs, devices), "CDI_devices");
     RETURN_IF_ERROR(ApplyCdi(edits, record, spec));
   }
+  RETURN_IF_ERROR(EnsureAppArmor(core, spec.process().apparmor_profile()));
   // A wrong profile is found now. The default filter is made anew for each process and would only swell the record.
   ASSIGN_OR_RETURN(std::string filter, SeccompFilter(core, record.config(), spec.process().capabilities()));
   if (HasLocalhostSeccomp(record.config())) spec.mutable_process()->set_seccomp_bpf(std::move(filter));

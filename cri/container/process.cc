@@ -145,6 +145,7 @@ absl::StatusOr<shim::v1::Process> BuildProcess(const SpecInput& input) {
   ASSIGN_OR_RETURN(*process.mutable_user(), BuildUser(security, input.image));
   ASSIGN_OR_RETURN(*process.mutable_capabilities(),
                    ContainerCapabilities(security.capabilities(), security.privileged(), input.host.capabilities));
+  ASSIGN_OR_RETURN(*process.mutable_apparmor_profile(), AppArmorProfile(security, input.host));
   process.set_no_new_privs(security.no_new_privs());
   process.set_tty(input.config.tty());
   int64_t oom_score_adj = input.config.linux().resources().oom_score_adj();

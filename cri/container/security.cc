@@ -1,13 +1,12 @@
 // Namespaces and confinement: what is asked for, against what this host and this version of wherry can enforce.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "cri/container/capabilities.h"
 #include "cri/container/spec.h"
+#include "runtime/apparmor/apparmor.h"
 #include "runtime/security/paths.h"
-#include "runtime/sys/file.h"
 #include "runtime/sys/probe.h"
 #include "runtime/sys/status.h"
 
@@ -15,25 +14,14 @@ namespace wherry::container {
 namespace {
 
 using ::runtime::v1::NamespaceMode;
-using ::runtime::v1::SecurityProfile;
 
 absl::Status Refuse(absl::string_view field, absl::string_view why) {
   return absl::UnimplementedError(absl::StrCat(field, ": ", why));
 }
 
-// The deprecated strings say the same as the profile messages; the message wins where both are given.
-bool IsUnconfined(bool has_profile, const SecurityProfile& profile, absl::string_view old) {
-  if (has_profile) return profile.profile_type() == SecurityProfile::Unconfined;
-  return old.empty() || old == "unconfined";
-}
-
-absl::Status CheckProfiles(const ::runtime::v1::LinuxContainerSecurityContext& security, const HostFacts& host) {
-  // A privileged container has no profile, whatever else is said (as with all runtimes).
+absl::Status CheckLabels(const ::runtime::v1::LinuxContainerSecurityContext& security, const HostFacts& host) {
+  // A privileged container has no label, whatever else is said (as with all runtimes).
   if (security.privileged()) return absl::OkStatus();
-  if (!IsUnconfined(security.has_apparmor(), security.apparmor(), security.apparmor_profile())) {
-    return Refuse("security_context.apparmor",
-                  host.apparmor ? "only Unconfined can be honoured by this version" : "this host has no AppArmor");
-  }
   if (AsksForLabel(security.selinux_options())) {
     return Refuse("security_context.selinux_options",
                   host.selinux ? "labels cannot be honoured by this version" : "this host has no SELinux");
@@ -97,8 +85,8 @@ HostFacts HostFacts::Probe(const std::string& root) {
   facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
   facts.user_namespaces = CheckUserNamespaces(root);
   facts.recursive_read_only = sys::ProbeMountSetattr().ok();
-  auto apparmor = sys::ReadFileAt(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", 16);
-  facts.apparmor = apparmor.ok() && !apparmor->empty() && apparmor->front() == 'Y';
+  facts.apparmor = apparmor::CheckHost();
+  facts.apparmor_default = apparmor::Loader::CheckDefault();
   return facts;
 }
 
@@ -110,7 +98,7 @@ absl::Status CheckSecurity(const SpecInput& input) {
     return absl::InvalidArgumentError("security_context.privileged: the sandbox is not privileged");
   }
   RETURN_IF_ERROR(CheckSameUsers(NamespacesOf(input.pod), security.namespace_options()));
-  return CheckProfiles(security, input.host);
+  return CheckLabels(security, input.host);
 }
 
 absl::Status SetNamespaces(const SpecInput& input, shim::v1::StartContainerRequest& spec) {

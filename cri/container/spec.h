@@ -18,9 +18,10 @@ namespace wherry::container {
 
 // What this host can and cannot enforce; looked up once.
 struct HostFacts {
-  uint64_t capabilities = 0;  // that containers may be given
-  bool selinux = false;       // enabled in the running kernel
-  bool apparmor = false;
+  uint64_t capabilities = 0;              // that containers may be given
+  bool selinux = false;                   // enabled in the running kernel
+  absl::Status apparmor;                  // OK, or why no process can be given a profile
+  absl::Status apparmor_default;          // OK, or why wherry's own cannot be loaded
   bool recursive_read_only = false;       // mount_setattr(2), Linux 5.12
   absl::Status user_namespaces;           // OK, or what is missing for pods to have one
   std::vector<std::string> masked_paths;  // in containers whose request says nothing
@@ -48,6 +49,11 @@ absl::StatusOr<shim::v1::StartContainerRequest> BuildSpec(const SpecInput& input
 
 // Whether anything is asked for: the kubelet sends the message only for pods that name a label.
 bool AsksForLabel(const ::runtime::v1::SELinuxOption& options);
+
+// The name of the profile that the container's processes get, as it is asked for; empty for none. FailedPrecondition when the host cannot
+// give it. Whether the kernel has a profile of this name is not looked at.
+absl::StatusOr<std::string> AppArmorProfile(const ::runtime::v1::LinuxContainerSecurityContext& security,
+                                            const HostFacts& host);
 
 // The parts.
 absl::Status CheckSecurity(const SpecInput& input);  // security.cc

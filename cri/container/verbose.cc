@@ -24,6 +24,7 @@ Json Process(const store::ContainerRecord& record, const shim::v1::Process& proc
           {"cwd", process.cwd()},
           {"terminal", process.tty()},
           {"noNewPrivileges", process.no_new_privs()},
+          {"apparmorProfile", process.apparmor_profile()},
           {"oomScoreAdj", process.oom_score_adj()},
           {"user", {{"uid", user.uid()}, {"gid", user.gid()}, {"additionalGids", ToList(user.supplemental_groups())}}}};
 }

@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "cri/container/core.h"
 #include "cri/container/inbox.h"
 #include "cri/container/paths.h"
 #include "cri/container/service.h"
@@ -105,6 +106,9 @@ absl::Status Daemon::Parts::Recover() {
   const absl::Time begin = absl::Now();
   container::Dependencies dependencies{config, *store, *images, *cgroups, *hub, inbox};
   containers = std::make_unique<container::Service>(dependencies);
+  if (const auto& host = containers->core().host; host.apparmor.ok() && !host.apparmor_default.ok())
+    log->warn("containers that ask for no AppArmor profile run without one: {}",
+              std::string(host.apparmor_default.message()));
   pods = std::make_unique<pod::Service>(dependencies, *network, *containers);
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
   // Before anybody can ask for a pod.

@@ -4,6 +4,7 @@
 #include "cri/container/core.h"
 #include "cri/network/network.h"
 #include "cri/server/runtime_service.h"
+#include "runtime/apparmor/apparmor.h"
 
 // The node's readiness as the runtime sees it, asked every few seconds.
 namespace wherry::server {
@@ -33,7 +34,16 @@ void AddHandlers(const config::Config& config, const container::HostFacts& host,
   response->mutable_features()->set_user_namespaces_host_network(host.user_namespaces.ok());
 }
 
-std::string Describe(const config::Config& config, const std::string& cgroup_layout) {
+// Which security modules' labels containers can be given, and why not.
+nlohmann::json DescribeSecurity(const container::HostFacts& host) {
+  const absl::Status& apparmor = host.apparmor.ok() ? host.apparmor_default : host.apparmor;
+  return {{"apparmor",
+           {{"enabled", host.apparmor.ok()},
+            {"default_profile", apparmor.ok() ? apparmor::kDefaultProfile : ""},
+            {"message", std::string(apparmor.message())}}}};
+}
+
+std::string Describe(const config::Config& config, const container::HostFacts& host, const std::string& cgroup_layout) {
   nlohmann::json handlers = nlohmann::json::object();
   for (const auto& [name, handler] : config.handlers)
     handlers[name] = {{"privileged_without_host_devices", handler.privileged_without_host_devices},
@@ -45,6 +55,7 @@ std::string Describe(const config::Config& config, const std::string& cgroup_lay
       {"socket", config.socket},
       {"cdi", {{"spec_dirs", config.cdi.spec_dirs}}},
       {"handlers", std::move(handlers)},
+      {"security", DescribeSecurity(host)},
       {"streaming",
        {{"address", config.streaming.address},
         {"port", config.streaming.port},
@@ -68,7 +79,7 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*, const cri::StatusReque
     AddHandlers(backends_.config, backends_.containers.core().host, response);
     if (request->verbose()) {
       auto& info = *response->mutable_info();
-      info["config"] = Describe(backends_.config, backends_.cgroup_layout);
+      info["config"] = Describe(backends_.config, backends_.containers.core().host, backends_.cgroup_layout);
       info["cni"] =
           nlohmann::json{
               {"network", backends_.network.network_name()}, {"ready", network.ready}, {"message", network.message}}

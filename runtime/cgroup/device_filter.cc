@@ -49,6 +49,10 @@ int32_t Operations(const std::string& access) {
 
 constexpr int32_t kAllOperations = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD;
 
+bool AllowsAll(const DeviceRule& rule) {
+  return rule.type == 'a' && rule.major < 0 && rule.minor < 0 && Operations(rule.access) == kAllOperations;
+}
+
 void AddRule(const DeviceRule& rule, std::vector<bpf_insn>& out) {
   const size_t begin = out.size();
   if (rule.type != 'a') out.push_back(JumpUnless(2, rule.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR));
@@ -146,7 +150,11 @@ std::vector<bpf_insn> DeviceProgram(const std::vector<DeviceRule>& rules) {
                                Immediate(BPF_RSH, 3, 16),
                                Load(4, offsetof(bpf_cgroup_dev_ctx, major)),
                                Load(5, offsetof(bpf_cgroup_dev_ctx, minor))};
-  for (const DeviceRule& rule : rules) AddRule(rule, out);
+  for (const DeviceRule& rule : rules) {
+    AddRule(rule, out);
+    // Nothing is reached behind a rule without a condition, and the kernel's verifier takes no such program (EINVAL).
+    if (AllowsAll(rule)) return out;
+  }
   out.push_back(Immediate(BPF_MOV, 0, 0));
   out.push_back(Exit());
   return out;

@@ -101,6 +101,13 @@ TEST_F(V2OnlyTest, ANumberLeftOutMeansAny) {
   EXPECT_EQ(WEXITSTATUS(child.Wait()), 0b0011);
 }
 
+TEST_F(V2OnlyTest, ARuleForAllAllowsAllWhateverComesBehindIt) {
+  absl::Status status = cgroups->AllowDevices(base, {{'c', 1, 9, "r"}, {'a', -1, -1, "rwm"}, {'c', 1, 3, "rwm"}});
+  ASSERT_TRUE(status.ok()) << status;
+  Child child = Run(base, [] { return Openable({{"/dev/null", O_RDWR}, {"/dev/zero", O_RDWR}}); });
+  EXPECT_EQ(WEXITSTATUS(child.Wait()), 0b11);
+}
+
 TEST_F(V2OnlyTest, ANewListReplacesTheOldOne) {
   ASSERT_TRUE(cgroups->AllowDevices(base, {{'c', 1, 3, "rwm"}}).ok());
   ASSERT_TRUE(cgroups->AllowDevices(base, {{'c', 1, 5, "rwm"}}).ok());
