@@ -74,7 +74,11 @@ check_rules() {
   forbid_include 'runtime/sys/' '(runtime/(cgroup|rootfs|security|process|shim)|api)/' 'runtime/sys is the lowest layer'
   forbid_include 'cni/' '(cri|test)/|runtime/(cgroup|rootfs|security|process|shim)/' 'cni/ may use runtime/sys and api only'
   forbid_include 'cri/' 'test/' 'programs do not use tests'
-  local file lines
+  # Each test that SECURITY.md names is there.
+  local file lines suite case
+  while IFS=. read -r suite case; do
+    grep -qE "^TEST(_F|_P)?\($suite, $case\)" "${sources[@]}" || complain "SECURITY.md: there is no test $suite.$case"
+  done < <(grep -oE '`[A-Z][A-Za-z0-9]*\.[A-Z][A-Za-z0-9]*`' SECURITY.md | tr -d '`')
   for file in "${sources[@]}"; do
     lines=$(wc -l <"$file")
     [ "$lines" -le 800 ] || complain "rule: $file has $lines lines; split it by concept (800 at most)"

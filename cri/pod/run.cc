@@ -38,7 +38,7 @@ absl::StatusOr<store::PodRecord> Plan(Core& core, const cri::RunPodSandboxReques
 
 absl::Status MakeDirectories(Core& core, const store::PodRecord& pod) {
   RETURN_IF_ERROR(container::MakeDirectories(core.paths.pod(pod.id()), 0700));
-  if (!pod.netns_path().empty()) RETURN_IF_ERROR(container::MakeDirectories(core.paths.all_netns(), 0755));
+  if (!pod.netns_path().empty()) RETURN_IF_ERROR(container::MakeDirectories(core.paths.all_netns(), 0700));
   return WriteFiles(core.paths, pod);
 }
 
