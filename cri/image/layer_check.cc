@@ -3,9 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <map>
-#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
@@ -105,34 +103,43 @@ class Comparison {
   Comparison(IndexReader& index, const Contents& contents, Findings& findings)
       : index_(index), contents_(contents), findings_(findings) {}
 
-  absl::Status Begin(const pb::IndexRecord* first) {
-    expected_.clear();
-    for (const pb::IndexRecord* record = first; record != nullptr;) {
-      if (record->has_node()) expected_.push_back(record->node());
-      ASSIGN_OR_RETURN(record, index_.Next());
-    }
-    return absl::OkStatus();
-  }
+  // `first` is the record after the tar stream's.
+  absl::Status Begin(const pb::IndexRecord* first) { return GoTo(first); }
 
   absl::Status Take(const pb::IndexNode& is) {
-    for (; next_ < expected_.size() && WalksBefore(expected_[next_].path(), is.path()); ++next_)
-      findings_.Add(expected_[next_].path(), "is missing");
-    if (next_ == expected_.size() || expected_[next_].path() != is.path()) {
+    while (was_ != nullptr && WalksBefore(was_->path(), is.path())) RETURN_IF_ERROR(Miss());
+    if (was_ == nullptr || was_->path() != is.path()) {
       findings_.Add(is.path(), "was not there");
       return absl::OkStatus();
     }
-    const pb::IndexNode& was = expected_[next_++];
     const uint64_t before = findings_.count();
-    CompareNodes(was, is, findings_);
-    if (was.has_sum()) CompareContents(was, findings_.count() == before);
+    CompareNodes(*was_, is, findings_);
+    if (was_->has_sum()) CompareContents(*was_, findings_.count() == before);
+    return Next();
+  }
+
+  absl::Status End() {
+    while (was_ != nullptr) RETURN_IF_ERROR(Miss());
     return absl::OkStatus();
   }
 
-  void End() {
-    for (; next_ < expected_.size(); ++next_) findings_.Add(expected_[next_].path(), "is missing");
+ private:
+  absl::Status Miss() {
+    findings_.Add(was_->path(), "is missing");
+    return Next();
+  }
+  absl::Status Next() {
+    ASSIGN_OR_RETURN(const pb::IndexRecord* record, index_.Next());
+    return GoTo(record);
+  }
+  absl::Status GoTo(const pb::IndexRecord* record) {
+    while (record != nullptr && !record->has_node()) {
+      ASSIGN_OR_RETURN(record, index_.Next());
+    }
+    was_ = record == nullptr ? nullptr : &record->node();
+    return absl::OkStatus();
   }
 
- private:
   // `unknown`: nothing else was found that would explain why a file cannot be read as it was.
   void CompareContents(const pb::IndexNode& was, bool unknown) {
     auto sum = contents_.sums.find(was.path());
@@ -144,8 +151,7 @@ class Comparison {
   IndexReader& index_;
   const Contents& contents_;
   Findings& findings_;
-  std::vector<pb::IndexNode> expected_;
-  size_t next_ = 0;
+  const pb::IndexNode* was_ = nullptr;  // in the index; nullptr at its end
 };
 
 absl::Status Check(int store, const pb::StoredLayer& layer, Findings& findings) {
@@ -170,7 +176,7 @@ absl::Status Check(int store, const pb::StoredLayer& layer, Findings& findings) 
   Comparison comparison(*opened.index, contents, findings);
   RETURN_IF_ERROR(comparison.Begin(first));
   RETURN_IF_ERROR(WalkLayer(opened.tree.get(), true, [&](const pb::IndexNode& node) { return comparison.Take(node); }));
-  comparison.End();
+  RETURN_IF_ERROR(comparison.End());
   if (layer.rebuildable() && findings.count() == 0 && whole.Digest() != layer.diff_id())
     findings.Add("", "its contents do not give the layer's digest");
   return absl::OkStatus();

@@ -23,6 +23,8 @@
 namespace wherry::image {
 namespace {
 
+constexpr uint64_t kEntryBytes = 128;
+
 struct FreeArchive {
   void operator()(archive* a) const { archive_read_free(a); }
 };
@@ -97,6 +99,8 @@ class Reader final : public LayerReader {
     if (++entries_ > limits_.max_entries)
       return absl::ResourceExhaustedError(absl::StrCat("more than ", limits_.max_entries, " entries"));
     RETURN_IF_ERROR(Convert(e));
+    names_ += entry_.name.size() + entry_.target.size() + kEntryBytes;
+    if (names_ > limits_.max_names) return absl::ResourceExhaustedError("its entries' names need too much memory");
     return &entry_;
   }
 
@@ -195,7 +199,7 @@ class Reader final : public LayerReader {
   std::unique_ptr<archive, FreeArchive> archive_;
   absl::Status source_status_;
   LayerEntry entry_;
-  uint64_t entries_ = 0;
+  uint64_t entries_ = 0, names_ = 0;
 };
 
 }  // namespace

@@ -40,6 +40,8 @@ struct LayerLimits {
   uint64_t max_bytes = uint64_t{1} << 40;       // of decompressed tar stream
   uint64_t max_file_bytes = uint64_t{1} << 40;  // apparent size of one file
   size_t max_path = 4095;
+  // Of names, link targets and 128 bytes for each entry, all together: what an unpacker and a check keep in memory grows with that.
+  uint64_t max_names = 512 << 20;
 };
 
 class LayerReader {

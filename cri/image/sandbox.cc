@@ -1,8 +1,9 @@
 // wherry-pull has to be root: layers contain files of any owner, device nodes and attributes in trusted.* and security.*. What it need
 // not have is everything else that root can do. Four layers, each of which holds without the others:
-//   namespaces    its own network (empty), IPC and UTS namespace; not a mount namespace, whose copies of the host's mounts would
-//                 keep volumes busy that the kubelet unmounts during a pull
-//   root          the staging directory is all of its file system (chroot into it; no directory outside is open any more)
+//   namespaces    its own network (empty), IPC, UTS and mount namespace
+//   root          the staging directory is all of its file system: a mount of its own, and the only one in the namespace, since the
+//                 copies of the host's would keep volumes busy that the kubelet unmounts during a pull. The descriptor that wherryd
+//                 gave is replaced by that mount's: from one of the host's mount ".." would lead out. For who only reads it is read-only
 //   capabilities  those below; CAP_SYS_ADMIN is among them only because trusted.overlay.opaque needs it
 //   seccomp       what could make use of CAP_SYS_ADMIN (mounts, namespaces, bpf, modules, keys …), of CAP_SYS_CHROOT, of other
 //                 processes or of sockets fails with EPERM; a deny list, because libarchive, OpenSSL, glibc's allocator and threads
@@ -18,6 +19,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/capability.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -31,6 +33,7 @@
 
 #include "cri/image/pull_process.h"
 #include "runtime/sys/file.h"
+#include "runtime/sys/mount.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::image {
@@ -125,10 +128,22 @@ absl::Status SetLimits() {
   return Limit(RLIMIT_NOFILE, 65536);
 }
 
-absl::Status EnterRoot(int staging) {
-  if (::unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return sys::Errno("unshare");
-  if (::fchdir(staging) != 0) return sys::Errno("fchdir to the staging directory");
-  if (::chroot(".") != 0) return sys::Errno("chroot to the staging directory");
+enum class May { kWrite, kRead, kUseNetwork };
+
+absl::Status EnterRoot(int root, May may) {
+  ASSIGN_OR_RETURN(const sys::UniqueFd tree, sys::CloneMount(root, "", false));
+  if (::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return sys::Errno("unshare");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return sys::Errno("make mounts private");
+  const uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  RETURN_IF_ERROR(sys::ChangeMount(tree.get(), attributes | (may == May::kRead ? MOUNT_ATTR_RDONLY : 0), 0, false));
+  if (::move_mount(tree.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0) return sys::Errno("move_mount");
+  if (::fchdir(tree.get()) != 0) return sys::Errno("fchdir to the directory's own mount");
+  if (::syscall(SYS_pivot_root, ".", ".") != 0) return sys::Errno("pivot_root");
+  if (::umount2(".", MNT_DETACH) != 0) return sys::Errno("umount of the old root");
+  if (::chdir("/") != 0) return sys::Errno("chdir \"/\"");
+  // A mount's descriptor is one of O_PATH.
+  ASSIGN_OR_RETURN(const sys::UniqueFd top, sys::OpenAt(tree.get(), ".", O_RDONLY | O_DIRECTORY));
+  if (::dup3(top.get(), root, O_CLOEXEC) < 0) return sys::Errno("dup3");
   return absl::OkStatus();
 }
 
@@ -146,8 +161,6 @@ absl::Status DropCapabilities(const std::vector<cap_value_t>& keep) {
     return sys::Errno("cap_set_proc");
   return absl::OkStatus();
 }
-
-enum class May { kWrite, kRead, kUseNetwork };
 
 // Opening for anything but reading, by the access mode in the third argument of openat(2).
 absl::Status DenyWriting(scmp_filter_ctx filter) {
@@ -186,7 +199,7 @@ absl::Status Enter(int root, const std::vector<cap_value_t>& keep, May may) {
   // The kernel may kill this before it kills a container, whatever wherryd's own score is.
   (void)sys::WriteFileAt(AT_FDCWD, "/proc/self/oom_score_adj", "0").ok();
   RETURN_IF_ERROR(SetLimits());
-  RETURN_IF_ERROR(EnterRoot(root));
+  RETURN_IF_ERROR(EnterRoot(root, may));
   RETURN_IF_ERROR(DropCapabilities(keep));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::Errno("prctl PR_SET_NO_NEW_PRIVS");
   return FilterCalls(may);

@@ -13,11 +13,15 @@ namespace wherry::image {
 namespace {
 
 constexpr size_t kMaxRaw = 1 << 20;
+// What a reader may ask for before it says what the bytes so far were. libarchive takes headers of 1 MiB at the most.
+constexpr size_t kMaxAhead = 16 << 20;
 
 }  // namespace
 
 absl::StatusOr<absl::string_view> TarRecorder::Next() {
   RETURN_IF_ERROR(KeepUntil(std::min(consumed_, end_)));
+  if (earlier_.size() + chunk_.size() > kMaxAhead)
+    return absl::ResourceExhaustedError("a header of the tar stream is too large");
   earlier_.append(chunk_.data(), chunk_.size());
   ASSIGN_OR_RETURN(chunk_, from_.Next());
   end_ += chunk_.size();

@@ -1,6 +1,8 @@
-// A layer blob: decompressed, read as tar and, when run as root, written to a directory in /dev/shm. Nothing may come to be
-// beside that directory, and nothing may be left open or hanging.
+// A layer blob: decompressed, recorded, read as tar and, when run as root, written to a directory in /dev/shm. Nothing may come to be
+// beside that directory, nothing may be left open or hanging, and when the layer is said to be one that can be rebuilt, index and tree
+// give its very stream.
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,8 +10,12 @@
 
 #include "absl/strings/match.h"
 #include "cri/image/decompress.h"
-#include "cri/image/layer_tree.h"
+#include "cri/image/layer_index.h"
 #include "cri/image/remove_tree.h"
+#include "cri/image/sha256.h"
+#include "cri/image/tar_rebuild.h"
+#include "cri/image/tar_recorder.h"
+#include "cri/image/unpack.h"
 #include "runtime/sys/file.h"
 #include "test/fuzz/target.h"
 #include "test/unit/image/tar_writer.h"
@@ -57,48 +63,99 @@ class Scratch {
   std::string name_;
 };
 
-absl::Status Consume(LayerReader& reader, LayerTree* tree) {
+class Origin final : public BlobOrigin {
+ public:
+  explicit Origin(absl::string_view blob) : blob_(blob) {}
+  absl::StatusOr<std::string> Read(Document, const oci::Descriptor&, size_t) const override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<ArchiveFile::Extent> Locate(const oci::Descriptor&) const override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<std::unique_ptr<ByteSource>> Open(const PlannedLayer&) const override {
+    return std::unique_ptr<ByteSource>(std::make_unique<Memory>(blob_));
+  }
+
+ private:
+  const absl::string_view blob_;
+};
+
+// Of as much as can be decompressed.
+std::string DiffIdOf(absl::string_view blob, uint64_t max) {
+  Memory memory(blob);
+  absl::StatusOr<std::unique_ptr<ByteSource>> plain = Decompress(memory, max);
+  if (!plain.ok()) return "";
+  Sha256 hash;
   while (true) {
-    absl::StatusOr<const LayerEntry*> entry = reader.Next();
-    if (!entry.ok()) return entry.status();
-    if (*entry == nullptr) return absl::OkStatus();
+    absl::StatusOr<absl::string_view> chunk = (*plain)->Next();
+    if (!chunk.ok() || chunk->empty()) return hash.Digest();
+    hash.Update(*chunk);
+  }
+}
+
+// The entries alone.
+void ReadOnly(absl::string_view blob, const LayerLimits& limits) {
+  Memory memory(blob);
+  absl::StatusOr<std::unique_ptr<ByteSource>> source = Decompress(memory, limits.max_bytes);
+  if (!source.ok()) return;
+  absl::StatusOr<std::unique_ptr<IndexWriter>> index =
+      IndexWriter::Open(sys::UniqueFd(::memfd_create("index", MFD_CLOEXEC)));
+  Demand(index.ok());
+  TarRecorder recorder(**source, **index);
+  absl::StatusOr<std::unique_ptr<LayerReader>> reader = ReadLayer(recorder, limits);
+  if (!reader.ok()) return;
+  while (true) {
+    absl::StatusOr<const LayerEntry*> entry = (*reader)->Next();
+    if (!entry.ok() || *entry == nullptr) return;
     Demand(!(*entry)->name.empty() && (*entry)->name.front() != '/');
     Demand((*entry)->name != ".." && !absl::StartsWith((*entry)->name, "../") &&
            !absl::StrContains((*entry)->name, "/../"));
-    if (tree != nullptr) {
-      if (absl::Status st = tree->Add(**entry, reader); !st.ok()) return st;
-      continue;
-    }
-    while (true) {
-      absl::StatusOr<DataRun> run = reader.Read();
-      if (!run.ok()) return run.status();
-      if (run->bytes.empty()) break;
-    }
+    for (absl::StatusOr<DataRun> run = (*reader)->Read(); !run.ok() || !run->bytes.empty(); run = (*reader)->Read())
+      if (!run.ok()) return;
   }
+}
+
+void CheckIndex(sys::UniqueFd file, const UnpackedLayer& unpacked, const std::string& diff_id, int tree) {
+  absl::StatusOr<std::unique_ptr<IndexReader>> index = IndexReader::Open(std::move(file), unpacked.index_digest);
+  Demand(index.ok());
+  Sha256 hash;
+  uint64_t size = 0;
+  bool whole = true;
+  Rebuild to;
+  to.bytes = [&](absl::string_view bytes) {
+    hash.Update(bytes);
+    size += bytes.size();
+    return absl::OkStatus();
+  };
+  to.broken = [&](const std::string&, const absl::Status&) {
+    whole = false;
+    return absl::OkStatus();
+  };
+  Demand(RebuildTar(tree, **index, to).ok());
+  if (unpacked.rebuildable) Demand(whole && size == unpacked.tar_bytes && hash.Digest() == diff_id);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const bool root = ::geteuid() == 0 && (::umask(0), true);
-  Memory memory(absl::string_view(reinterpret_cast<const char*>(data), size));
-  absl::StatusOr<std::unique_ptr<ByteSource>> source = Decompress(memory, 8 << 20);
-  if (!source.ok()) return 0;
+  const absl::string_view blob(reinterpret_cast<const char*>(data), size);
   LayerLimits limits;
   limits.max_entries = 10'000;
+  limits.max_bytes = 8 << 20;
   limits.max_file_bytes = 64 << 20;
-  absl::StatusOr<std::unique_ptr<LayerReader>> reader = ReadLayer(**source, limits);
-  if (!reader.ok()) return 0;
+  limits.max_names = 8 << 20;
   if (!root) {
-    (void)Consume(**reader, nullptr).ok();
+    ReadOnly(blob, limits);
     return 0;
   }
   Scratch scratch;
   DiskBudget budget(8 << 20);
-  absl::StatusOr<std::unique_ptr<LayerTree>> tree = LayerTree::Open(scratch.OpenLayer(), budget);
-  Demand(tree.ok());
-  if (Consume(**reader, tree->get()).ok()) (void)(*tree)->Finish().ok();
+  const PlannedLayer layer{DiffIdOf(blob, limits.max_bytes), "", {}};
+  sys::UniqueFd index(::memfd_create("index", MFD_CLOEXEC)), copy(::dup(index.get()));
+  const auto unpacked = UnpackLayer(Origin(blob), layer, {scratch.OpenLayer(), std::move(index)}, limits, budget);
   Demand(scratch.Untouched());
+  if (unpacked.ok()) CheckIndex(std::move(copy), *unpacked, layer.diff_id, scratch.OpenLayer().get());
   return 0;
 }
 

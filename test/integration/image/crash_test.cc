@@ -119,6 +119,40 @@ TEST_F(CrashTest, KilledWherrydLeavesADamagedImageDamagedOrMended) {
   EXPECT_THAT(Layers(), SizeIs(3));
 }
 
+// And when only wherry-pull is killed: the image stays, as damaged as it was, and the next one mends it.
+TEST_F(CrashTest, KilledPullLeavesADamagedImageDamaged) {
+  const std::string archive = Write("archive.tar", test::OciArchive({Large("d")}));
+  auto images = store_->Import(archive, {});
+  ASSERT_TRUE(images.ok()) << images.status();
+  const std::string id = images->front()->id;
+  const auto held = store_->Hold(id, "container");
+  ASSERT_TRUE(held.ok()) << held.status();
+  std::ofstream(held->front() + "/l2/d0/f7") << "wrong";
+  ASSERT_TRUE(store_->Verify({}).ok());
+  for (int round = 0, killed = 0; killed == 0; ++round) {
+    ASSERT_LT(round, 50);
+    std::atomic<bool> done{false};
+    std::thread killer([&] {
+      while (!done)
+        for (pid_t pid : Pulls()) (void)::kill(pid, SIGKILL);
+    });
+    auto mended = store_->Import(archive, {});
+    done = true;
+    killer.join();
+    ASSERT_FALSE(mended.ok()) << "it was quicker than the killer";
+    killed += absl::IsUnavailable(mended.status()) ? 1 : 0;
+  }
+  EXPECT_TRUE((*store_->Find(id))->damaged);
+  EXPECT_THAT(Layers(), SizeIs(3));
+  ASSERT_TRUE(store_->Import(archive, {}).ok());
+  EXPECT_FALSE((*store_->Find(id))->damaged);
+  EXPECT_EQ(Read(store_->Hold(id, "next")->front() + "/l2/d0/f7"), std::string(3007, 'x') + "d");
+  EXPECT_THAT(Pulls(), IsEmpty());
+  store_->Release("container");
+  EXPECT_THAT(LeftInStaging(), IsEmpty());
+  EXPECT_THAT(Layers(), SizeIs(3));
+}
+
 TEST_F(CrashTest, RecordsAndDirectoriesThatDisagreeAreDropped) {
   ImageSpec a, b;
   a.layers = {TarWriter().File("shared", "").Bytes(), TarWriter().File("a", "").Bytes()};
