@@ -21,13 +21,13 @@
 #include "api/oci/digest.h"
 #include "cri/image/catalog.h"
 #include "cri/image/channel.h"
-#include "cri/image/inspect.h"
 #include "cri/image/layer_name.h"
 #include "cri/image/plan_check.h"
 #include "cri/image/pull_flights.h"
 #include "cri/image/pull_process.h"
 #include "cri/image/reference.h"
 #include "cri/image/remove_tree.h"
+#include "cri/image/store_checks.h"
 #include "cri/image/store_dirs.h"
 #include "cri/image/task_queue.h"
 #include "runtime/sys/file.h"
@@ -93,8 +93,16 @@ class Store final : public ImageStore {
                                                     const Watch& watch) override;
   absl::StatusOr<std::string> Tag(const std::string& ref, const std::string& tag, bool force) override;
   absl::Status Untag(const std::string& name) override;
-  absl::StatusOr<std::vector<LayerFindings>> Verify(const std::vector<std::string>& refs) override;
-  absl::Status Export(const std::string& ref, const Sink& sink) override;
+  absl::StatusOr<std::vector<LayerFindings>> Verify(const std::vector<std::string>& refs) override {
+    auto checked = checks_.Verify(refs);
+    CollectLater();  // as in StageInto
+    return checked;
+  }
+  absl::Status Export(const std::string& ref, const Sink& sink) override {
+    absl::Status status = checks_.Export(ref, sink);
+    CollectLater();
+    return status;
+  }
   absl::Status Remove(const std::string& ref) override;
 
   absl::StatusOr<FsUsage> Usage() const override {
@@ -108,7 +116,7 @@ class Store final : public ImageStore {
     for (auto it = diff_ids.rbegin(); it != diff_ids.rend(); ++it) {
       ASSIGN_OR_RETURN(pb::LayerRecord layer, catalog_.Layer(*it));
       paths.push_back(dirs_.LayerPath(LayerDirName(*it, layer.generation())));
-      RETURN_IF_ERROR(CheckAtUse(layer, paths.back()));
+      RETURN_IF_ERROR(checks_.CheckAtUse(layer, paths.back()));
     }
     return paths;
   }
@@ -128,10 +136,6 @@ class Store final : public ImageStore {
     std::vector<pb::LayerRecord> layers;  // unpacked and synced, in the staging directory
   };
 
-  absl::Status CheckAtUse(const pb::LayerRecord& layer, const std::string& path);
-  absl::Status MarkDamaged(const std::vector<LayerFindings>& checked);
-  absl::StatusOr<std::vector<pb::LayerRecord>> RecordsOf(const std::set<std::string>& diff_ids) const;
-  absl::Status ExportPinned(const Image& image, const std::string& ref, const Sink& sink);
   absl::Status DropIncomplete(std::vector<pb::ImageRecord>& images, std::vector<pb::LayerRecord>& layers,
                               std::set<std::string>& directories);
   struct Talk {
@@ -173,6 +177,7 @@ class Store final : public ImageStore {
   Verifiers verifiers_;
   TaskQueue sweeper_;  // deletes trees; outlives the writer, which feeds it
   TaskQueue writer_;
+  StoreChecks checks_{{catalog_, *database_, dirs_, writer_, options_.pull_program}};
   PullFlights flights_;
 };
 
@@ -482,111 +487,6 @@ absl::Status Store::Remove(const std::string& ref) {
   absl::Status status;
   writer_.Run([&] { status = MarkRemoved((*image)->id); });
   return sys::Annotate(status, absl::StrCat("removal of image \"", ref, "\""));
-}
-
-// As cheap as it can be: a layer that is gone, emptied or copied back without its times shows at its top.
-absl::Status Store::CheckAtUse(const pb::LayerRecord& layer, const std::string& path) {
-  const auto damaged = [&](absl::string_view why) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("layer ", layer.diff_id(), " of the image is damaged (", why, "): pull the image again"));
-  };
-  if (layer.damaged()) return damaged("it was found so");
-  struct stat st {};
-  const bool there = ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
-  const int64_t mtime = st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec;
-  if (there && (layer.index_digest().empty() || mtime == layer.root_mtime_ns())) return absl::OkStatus();
-  absl::Status marked;
-  writer_.Run([&] { marked = MarkDamaged({{layer.diff_id(), {}, 1}}); });
-  RETURN_IF_ERROR(marked);
-  return damaged(there ? "its directory was changed" : "it is gone");
-}
-
-// On the writer's thread. Takes marks away too.
-absl::Status Store::MarkDamaged(const std::vector<LayerFindings>& checked) {
-  Change change;
-  for (const LayerFindings& layer : checked) {
-    absl::StatusOr<pb::LayerRecord> record = catalog_.Layer(layer.diff_id);
-    if (!record.ok() || record->damaged() == (layer.count != 0)) continue;
-    record->set_damaged(layer.count != 0);
-    change.put_layers.push_back(*std::move(record));
-  }
-  if (change.put_layers.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(database_->Commit(change));
-  catalog_.Apply(change);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<pb::LayerRecord>> Store::RecordsOf(const std::set<std::string>& diff_ids) const {
-  std::vector<pb::LayerRecord> records;
-  for (const std::string& diff_id : diff_ids) {
-    ASSIGN_OR_RETURN(pb::LayerRecord record, catalog_.Layer(diff_id));
-    records.push_back(std::move(record));
-  }
-  return records;
-}
-
-absl::StatusOr<std::vector<LayerFindings>> Store::Verify(const std::vector<std::string>& refs) {
-  std::set<std::string> diff_ids;
-  for (const std::string& ref : refs) {
-    ASSIGN_OR_RETURN(const auto image, catalog_.Find(ref));
-    diff_ids.insert(image->diff_ids.begin(), image->diff_ids.end());
-  }
-  if (refs.empty())
-    for (const auto& image : catalog_.List()) diff_ids.insert(image->diff_ids.begin(), image->diff_ids.end());
-  catalog_.Pin(diff_ids);
-  absl::StatusOr<std::vector<LayerFindings>> checked = std::vector<LayerFindings>();
-  absl::StatusOr<std::vector<pb::LayerRecord>> before = RecordsOf(diff_ids);
-  absl::Status status = before.status();
-  if (status.ok()) {
-    pb::CheckRequest request;
-    for (const pb::LayerRecord& record : *before) *request.add_layers() = StoredLayerOf(record);
-    checked = AskForCheck(options_.pull_program, dirs_, request);
-    status = checked.status();
-  }
-  if (status.ok())
-    writer_.Run([&] {
-      // What was unpacked anew meanwhile is another directory than the one that was looked at.
-      std::vector<LayerFindings> current;
-      for (size_t i = 0; i < before->size(); ++i)
-        if (auto now = catalog_.Layer((*before)[i].diff_id());
-            now.ok() && now->generation() == (*before)[i].generation())
-          current.push_back((*checked)[i]);
-      status = MarkDamaged(current);
-    });
-  catalog_.Unpin(diff_ids);
-  CollectLater();
-  if (!status.ok()) return sys::Annotate(status, "verification of images");
-  return checked;
-}
-
-absl::Status Store::Export(const std::string& ref, const Sink& sink) {
-  ASSIGN_OR_RETURN(const auto image, catalog_.Find(ref));
-  const std::set<std::string> diff_ids(image->diff_ids.begin(), image->diff_ids.end());
-  catalog_.Pin(diff_ids);
-  absl::Status status = ExportPinned(*image, ref, sink);
-  catalog_.Unpin(diff_ids);
-  CollectLater();
-  return sys::Annotate(status, absl::StrCat("export of \"", ref, "\""));
-}
-
-absl::Status Store::ExportPinned(const Image& image, const std::string& ref, const Sink& sink) {
-  pb::ExportRequest request;
-  request.set_id(image.id);
-  absl::StatusOr<std::string> config;
-  writer_.Run([&] { config = database_->LoadConfig(image.id); });
-  RETURN_IF_ERROR(config.status());
-  request.set_config(*std::move(config));
-  for (const std::string& diff_id : image.diff_ids) {
-    ASSIGN_OR_RETURN(pb::LayerRecord record, catalog_.Layer(diff_id));
-    *request.add_layers() = StoredLayerOf(record);
-  }
-  absl::StatusOr<Reference> name = ParseReference(ref);
-  const auto& tags = image.repo_tags;
-  if (name.ok() && std::find(tags.begin(), tags.end(), name->Tagged()) != tags.end())
-    request.add_names(name->Tagged());
-  else
-    request.mutable_names()->Assign(tags.begin(), tags.end());
-  return AskForExport(options_.pull_program, dirs_, request, sink);
 }
 
 absl::Status Store::MarkRemoved(const std::string& id) {
