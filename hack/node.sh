@@ -9,7 +9,7 @@
 #
 # The node sees this repository under the same path as here, but cannot write to it, except below build/node/share. Its console is
 # in build/node/console.log. It has a network interface, but nothing behind it: qemu only lets our ssh in, at a port of the loopback.
-# Environment: NODE_MEMORY in MiB (3072), NODE_SECONDS to wait for a boot (240).
+# Environment: NODE_MEMORY in MiB (3072), NODE_SECONDS to wait for a boot (400).
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/.."
@@ -31,7 +31,7 @@ exec switch_root /root /sbin/init'
 running() { [ -e "$node/pid" ] && kill -0 "$(cat "$node/pid")" 2>/dev/null; }
 
 wait_up() {
-  local end=$((SECONDS + ${NODE_SECONDS:-240}))
+  local end=$((SECONDS + ${NODE_SECONDS:-400}))
   until [ -s "$share/up" ]; do
     running || { tail -n 20 "$node/console.log" >&2; echo "hack/node.sh: the machine ended before it was up" >&2; return 1; }
     [ $SECONDS -lt $end ] || { tail -n 20 "$node/console.log" >&2; echo "hack/node.sh: the machine did not come up" >&2; return 1; }

@@ -2,7 +2,7 @@
 # Builds wherry and runs its tests.
 #
 #   hack/test.sh                         everything, on a fresh Debian 12 as root: what CI runs
-#   hack/test.sh build lint unit …       some stages: build lint unit root e2e vm fuzz asan
+#   hack/test.sh build lint unit …       some stages: build lint unit root e2e vm node fuzz asan
 #   hack/test.sh -t PROGRAM [FILTER]     one test program, with a GoogleTest filter such as 'Suite.Case*'
 #
 # Environment: PRESET (release), FUZZ_SECONDS a target (10), TIME_LIMIT in minutes (38), TIDY_BUDGET (see lint.sh).
@@ -199,6 +199,40 @@ vm_tests() {
   done <<<"$in_vm"
 }
 
+# A whole node with systemd and wherry's package: what becomes of pods when the service, the package or the node come and go.
+stage_node() {
+  local reports=$root/build/node/share/reports
+  if [ "$(id -u)" != 0 ]; then
+    skip "node: needs root"
+    return
+  fi
+  if [ $SECONDS -gt $((time_limit * 7 / 10)) ]; then
+    skip "node: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
+    return
+  fi
+  hack/node.sh down
+  if ! hack/node.sh up 2>"$out/node"; then
+    tail -n 20 "$out/node"
+    skip "node: none can be made or booted here"
+    return
+  fi
+  rm -rf "$reports"
+  mkdir -p "$reports"
+  hack/busybox-image.sh "$root/build/node/share/busybox.tar" >/dev/null
+  in_node before 'ServiceTest.*:PackageTest.*:BeforeRebootTest.*'
+  if hack/node.sh reboot; then in_node after 'AfterRebootTest.*'; else fail "node: it did not come back from a reboot"; fi
+  hack/node.sh down
+}
+
+# in_node NAME FILTER: some of wherry_node's cases; a program that hangs ends with the node.
+in_node() {
+  timeout 400 hack/node.sh run env WHERRY_NODE_IMAGE="$root/build/node/share/busybox.tar" GTEST_OUTPUT="json:$reports/$1.json" GTEST_FILTER="$2" \
+    "$build/test/wherry_node" >"$reports/$1.log" 2>&1 </dev/null || echo $? >"$reports/$1.status"
+  [ -e "$reports/$1.json" ] || cp "$reports/$1.status" "$reports/$1.died"
+  report "$reports" "$1"
+  grep '^served ' "$reports/$1.log" || true
+}
+
 stage_fuzz() {
   if [ $SECONDS -gt $((time_limit * 8 / 10)) ]; then
     skip "fuzz: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
@@ -297,9 +331,9 @@ case ${1:-} in
 esac
 
 stages=("$@")
-[ $# -gt 0 ] || stages=(build lint unit root e2e vm fuzz asan)
+[ $# -gt 0 ] || stages=(build lint unit root e2e vm node fuzz asan)
 # Tests of what was built last time would mislead.
-[[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e|vm)\  ]] || stages=(build "${stages[@]}")
+[[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e|vm|node)\  ]] || stages=(build "${stages[@]}")
 hack/deps.sh
 hack/peer.sh || skip "what needs Debian's containerd: it cannot be fetched"
 hack/debian-image.sh || skip "what needs a Debian root file system: mmdebstrap could not make one"

@@ -47,7 +47,8 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "apparmor, ca-certificates")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "bash-completion")
-set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/hack/package/conffiles ${CMAKE_SOURCE_DIR}/hack/package/postinst
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/hack/package/conffiles
+  ${CMAKE_SOURCE_DIR}/hack/package/preinst ${CMAKE_SOURCE_DIR}/hack/package/postinst
   ${CMAKE_SOURCE_DIR}/hack/package/prerm ${CMAKE_SOURCE_DIR}/hack/package/postrm)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 include(CPack)

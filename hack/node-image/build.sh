@@ -41,10 +41,10 @@ dress() {
   local unit
   rm -rf "$node/root"
   cp -a --reflink=auto "$node/debian" "$node/root"
+  cp -r --no-preserve=ownership $own/files/. "$node/root/"
   cp "$package" "$node/root/wherry.deb"
   chroot "$node/root" dpkg --install /wherry.deb >"$node/dpkg.log" 2>&1 || { cat "$node/dpkg.log" >&2; return 1; }
   [ -e "$node/key" ] || ssh-keygen -q -t ed25519 -N '' -C node -f "$node/key"
-  cp -r --no-preserve=ownership $own/files/. "$node/root/"
   install -D -m 600 "$node/key.pub" "$node/root/root/.ssh/authorized_keys"
   for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
     systemd-pcrphase.service systemd-pcrphase-sysinit.service; do
