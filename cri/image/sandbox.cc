@@ -138,6 +138,9 @@ absl::Status EnterRoot(int root, May may) {
   RETURN_IF_ERROR(sys::ChangeMount(tree.get(), attributes | (may == May::kRead ? MOUNT_ATTR_RDONLY : 0), 0, false));
   if (::move_mount(tree.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0) return sys::Errno("move_mount");
   if (::fchdir(tree.get()) != 0) return sys::Errno("fchdir to the directory's own mount");
+  // The clone of a shared mount, which all are where systemd runs, is its peer, and pivot_root takes no shared mount.
+  if (::mount(nullptr, ".", nullptr, MS_PRIVATE, nullptr) != 0)
+    return sys::Errno("make the directory's own mount private");
   if (::syscall(SYS_pivot_root, ".", ".") != 0) return sys::Errno("pivot_root");
   if (::umount2(".", MNT_DETACH) != 0) return sys::Errno("umount of the old root");
   if (::chdir("/") != 0) return sys::Errno("chdir \"/\"");
