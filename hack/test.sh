@@ -229,7 +229,11 @@ in_node() {
   timeout 400 hack/node.sh run env WHERRY_NODE_IMAGE="$root/build/node/share/busybox.tar" GTEST_OUTPUT="json:$reports/$1.json" GTEST_FILTER="$2" \
     "$build/test/wherry_node" >"$reports/$1.log" 2>&1 </dev/null || echo $? >"$reports/$1.status"
   [ -e "$reports/$1.json" ] || cp "$reports/$1.status" "$reports/$1.died"
+  local before=$failed
   report "$reports" "$1"
+  # What fails before a suite's first case is in no case.
+  [ ! -e "$reports/$1.status" ] || [ "$failed" -gt "$before" ] ||
+    { tail -n 60 "$reports/$1.log"; fail "($1) exit code $(cat "$reports/$1.status")"; }
   grep '^served ' "$reports/$1.log" || true
 }
 
