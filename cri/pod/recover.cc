@@ -53,8 +53,10 @@ absl::Status RecoverPod(Core& core, const store::PodRecord& pod, const std::stri
     // The shim's number is somebody else's now, even for what is to be removed.
     store::PodRecord dead = pod;
     dead.set_shim_pid(0);
+    // One with a network is stopped to the end, by Finish: its addresses are free again before a kubelet asks for that, which it
+    // may do long after new pods have come.
     if (dead.state() != store::POD_CREATING && dead.state() != store::POD_REMOVING)
-      dead.set_state(store::POD_NOT_READY);
+      dead.set_state(dead.network_attached() ? store::POD_STOPPING : store::POD_NOT_READY);
     RETURN_IF_ERROR(core.store.Put(std::move(dead)));
     return RecoverContainers(core, pod.id(), {}, "the node was rebooted");
   }
