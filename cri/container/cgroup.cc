@@ -15,15 +15,15 @@ absl::StatusOr<shim::v1::Cgroup> CgroupOf(Core& core, const std::string& path) {
   return result;
 }
 
-absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::ContainerRecord& record, bool all_devices) {
+absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::ContainerRecord& record, bool all_devices,
+                                               std::unique_ptr<cgroup::Hold>& hold) {
   const std::string& path = record.cgroup_path();
   ASSIGN_OR_RETURN(cgroup::Resources resources, ToCgroup(record.resources()));
   if (record.pids_limit() > 0) resources.pids_limit = record.pids_limit();
   ASSIGN_OR_RETURN(std::vector<cgroup::DeviceRule> rules, DeviceRules(record.config().devices(), all_devices));
   for (const auto& rule : record.device_rules())
     rules.push_back({rule.type() == "b" ? 'b' : 'c', rule.major_number(), rule.minor_number(), rule.access()});
-  RETURN_IF_ERROR(core.cgroups.Create(path));
-  RETURN_IF_ERROR(core.cgroups.Apply(path, resources));
+  ASSIGN_OR_RETURN(hold, core.cgroups.CreateLeaf(path, resources));
   RETURN_IF_ERROR(core.cgroups.AllowDevices(path, rules));
   return CgroupOf(core, path);
 }

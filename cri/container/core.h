@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -95,8 +96,9 @@ absl::Status UpdateResources(Core& core, const ::runtime::v1::UpdateContainerRes
 // Containers as others see them: CREATING ones do not exist. NotFound.
 absl::StatusOr<store::Container> Find(const Core& core, const std::string& id);
 
-// The cgroup with its limits and device rules, made and ready to be joined.
-absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::ContainerRecord& record, bool all_devices);
+// The cgroup with its limits and device rules, made and ready to be joined; `hold` is to be kept until the container is in it.
+absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::ContainerRecord& record, bool all_devices,
+                                               std::unique_ptr<cgroup::Hold>& hold);
 // Where processes of an existing cgroup go.
 absl::StatusOr<shim::v1::Cgroup> CgroupOf(Core& core, const std::string& path);
 // Kills what is left in a cgroup and removes it. OK when it does not exist.

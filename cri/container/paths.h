@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cri/config/config.h"
+#include "runtime/cgroup/unit.h"
 
 // The names of everything that a pod or a container owns on the host. All derive from its id and the configuration and
 // are written down nowhere: after a crash the same functions find what is left.
@@ -33,18 +34,35 @@ class Paths {
   std::string empty(const std::string& id) const { return container(id) + "/empty"; }
   std::string volumes(const std::string& id) const { return container(id) + "/volumes"; }
 
-  // Below the cgroup root. Pods with a cgroup_parent have that as their cgroup, and no cgroup of wherry's own.
-  std::string own_cgroups() const { return cgroup_parent_ + "/pods"; }
-  std::string own_pod_cgroup(const std::string& id) const { return own_cgroups() + "/" + id; }
+  // Below the cgroup root. Pods with a cgroup_parent have that as their cgroup, and no cgroup of wherry's own. With the systemd driver they
+  // are slices: below the parent a.slice it is a-pods.slice, and in that a-pods-ID.slice.
+  std::string own_cgroups() const {
+    return cgroup::IsSlice(cgroup_parent_) ? Below("-pods") : cgroup_parent_ + "/pods";
+  }
+  std::string own_pod_cgroup(const std::string& id) const {
+    return cgroup::IsSlice(cgroup_parent_) ? own_cgroups() + "/" + cgroup::UnitOf(Below("-pods-" + id))
+                                           : own_cgroups() + "/" + id;
+  }
+  // The id of the pod to which a directory in own_cgroups() belongs; not an id if it belongs to none.
+  std::string pod_of_own_cgroup(const std::string& name) const {
+    if (!cgroup::IsSlice(name)) return name;
+    return name.substr(name.rfind('-') + 1, name.rfind('.') - name.rfind('-') - 1);
+  }
   // Where the PID 1 of a shared PID namespace lives: beside the pod's containers.
   static std::string pod_init_cgroup(const std::string& pod_cgroup, const std::string& pod_id) {
-    return pod_cgroup + "/" + pod_id;
+    return container_cgroup(pod_cgroup, pod_id);
   }
   static std::string container_cgroup(const std::string& pod_cgroup, const std::string& id) {
-    return pod_cgroup + "/" + id;
+    return cgroup::IsSlice(pod_cgroup) ? pod_cgroup + "/wherry-" + id + ".scope" : pod_cgroup + "/" + id;
   }
 
  private:
+  // "/a.slice/a-b.slice" of "/a.slice" and "-b".
+  std::string Below(const std::string& suffix) const {
+    const std::string unit = cgroup::UnitOf(cgroup_parent_);
+    return cgroup_parent_ + "/" + unit.substr(0, unit.rfind('.')) + suffix + ".slice";
+  }
+
   std::string root_, state_, cgroup_parent_;
 };
 

@@ -26,7 +26,8 @@ absl::StatusOr<shim::v1::StartContainerReply> Launch(Core& core, const store::Co
   RETURN_IF_ERROR(SetSeccomp(core, record.config(), *start.mutable_process()));
   // Once more: tools that tidy up profiles know nothing of ours.
   RETURN_IF_ERROR(EnsureAppArmor(core, start.process().apparmor_profile()));
-  ASSIGN_OR_RETURN(*start.mutable_cgroup(), PrepareCgroup(core, record, start.rootfs().all_devices()));
+  std::unique_ptr<cgroup::Hold> hold;
+  ASSIGN_OR_RETURN(*start.mutable_cgroup(), PrepareCgroup(core, record, start.rootfs().all_devices(), hold));
   core.running.Add(record.id(), start.cgroup());
   ASSIGN_OR_RETURN(shim::Reply reply, core.hub.Call(record.pod_id(), std::move(request), kStartTimeout));
   return reply.message.start_container();

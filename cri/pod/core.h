@@ -61,8 +61,8 @@ inline bool HasHostNetwork(const ::runtime::v1::PodSandboxConfig& config) {
   return NamespacesOf(config).network() == ::runtime::v1::NODE;
 }
 
-// InvalidArgument or Unimplemented, naming the field, for what cannot be honoured.
-absl::Status Validate(const ::runtime::v1::RunPodSandboxRequest& request);
+// InvalidArgument or Unimplemented, naming the field, for what cannot be honoured. `systemd`: cgroups are made by the systemd driver.
+absl::Status Validate(const ::runtime::v1::RunPodSandboxRequest& request, bool systemd);
 
 // resolv.conf and hostname in the pod's state directory, and the log directory.
 absl::Status WriteFiles(const container::Paths& paths, const store::PodRecord& pod);

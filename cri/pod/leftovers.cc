@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <functional>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -19,12 +20,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Entries of a directory that are ids.
-std::vector<std::string> IdsIn(const std::string& directory) {
+std::string AsItIs(const std::string& name) { return name; }
+
+// Ids that the entries of a directory are, or that `id_of` makes of them.
+std::vector<std::string> IdsIn(const std::string& directory,
+                               const std::function<std::string(const std::string&)>& id_of = AsItIs) {
   std::vector<std::string> out;
   std::error_code ec;
   for (fs::directory_iterator it(directory, ec), end; !ec && it != end; it.increment(ec))
-    if (std::string name = it->path().filename(); container::IsId(name)) out.push_back(name);
+    if (std::string id = id_of(it->path().filename()); container::IsId(id)) out.push_back(id);
   return out;
 }
 
@@ -89,7 +93,7 @@ void RemoveLeftovers(Core& core) {
   auto members = core.containers.cgroups.Members(core.paths.own_cgroups());
   if (!members.ok()) return;
   const std::string tree = members->memory_dir.empty() ? members->unified_dir : members->memory_dir;
-  for (const std::string& id : IdsIn(tree))
+  for (const std::string& id : IdsIn(tree, [&](const std::string& name) { return core.paths.pod_of_own_cgroup(name); }))
     if (!Known(core, id)) Log("cgroup", id, container::DestroyCgroup(core.containers, core.paths.own_pod_cgroup(id)));
 }
 

@@ -10,6 +10,7 @@
 #include "cri/container/resources.h"
 #include "cri/container/user_namespace.h"
 #include "cri/pod/core.h"
+#include "runtime/cgroup/unit.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -33,6 +34,9 @@ absl::StatusOr<store::PodRecord> Plan(Core& core, const cri::RunPodSandboxReques
   const std::string& parent = request.config().linux().cgroup_parent();
   pod.set_owns_cgroup(parent.empty());
   pod.set_cgroup_path(parent.empty() ? core.paths.own_pod_cgroup(pod.id()) : parent);
+  if (cgroup::IsSlice(parent)) {
+    ASSIGN_OR_RETURN(*pod.mutable_cgroup_path(), cgroup::SlicePath(parent));
+  }
   return pod;
 }
 
@@ -51,7 +55,8 @@ absl::Status MakeCgroup(Core& core, const store::PodRecord& pod) {
   return core.containers.cgroups.Apply(pod.cgroup_path(), limits);
 }
 
-absl::StatusOr<shim::v1::Request> SetupRequest(Core& core, const store::PodRecord& pod) {
+absl::StatusOr<shim::v1::Request> SetupRequest(Core& core, const store::PodRecord& pod,
+                                               std::unique_ptr<cgroup::Hold>& hold) {
   const cri::PodSandboxConfig& config = pod.config();
   shim::v1::Request request;
   shim::v1::SetupPodRequest& setup = *request.mutable_setup_pod();
@@ -67,7 +72,7 @@ absl::StatusOr<shim::v1::Request> SetupRequest(Core& core, const store::PodRecor
   setup.set_shared_pid(NamespacesOf(config).pid() == cri::POD);
   if (setup.shared_pid()) {
     const std::string path = container::Paths::pod_init_cgroup(pod.cgroup_path(), pod.id());
-    RETURN_IF_ERROR(core.containers.cgroups.Create(path));
+    ASSIGN_OR_RETURN(hold, core.containers.cgroups.CreateLeaf(path, {}));
     ASSIGN_OR_RETURN(*setup.mutable_cgroup(), container::CgroupOf(core.containers, path));
   }
   return request;
@@ -77,7 +82,8 @@ absl::Status StartShim(Core& core, store::PodRecord& pod) {
   ASSIGN_OR_RETURN(shim::Process process, core.containers.hub.Spawn(pod.id(), core.paths.shim_socket(pod.id())));
   pod.set_shim_pid(process.pid);
   pod.set_shim_start_time(process.start_time);
-  ASSIGN_OR_RETURN(shim::v1::Request setup, SetupRequest(core, pod));
+  std::unique_ptr<cgroup::Hold> hold;
+  ASSIGN_OR_RETURN(shim::v1::Request setup, SetupRequest(core, pod, hold));
   return core.containers.hub.Call(pod.id(), std::move(setup), container::kShimTimeout).status();
 }
 
@@ -136,7 +142,8 @@ absl::StatusOr<std::string> RunOnce(Core& core, const cri::RunPodSandboxRequest&
 }  // namespace
 
 absl::StatusOr<std::string> Run(Core& core, const cri::RunPodSandboxRequest& request) {
-  RETURN_IF_ERROR(Validate(request));
+  const bool systemd = core.containers.config.cgroup_driver == config::CgroupDriver::kSystemd;
+  RETURN_IF_ERROR(Validate(request, systemd));
   RETURN_IF_ERROR(config::FindHandler(core.containers.config, request.runtime_handler()).status());
   if (const absl::Status& able = core.containers.host.user_namespaces;
       !able.ok() && container::UserNamespaceOf(request.config()))

@@ -2,6 +2,8 @@
 #include "cri/container/spec.h"
 #include "cri/container/user_namespace.h"
 #include "cri/pod/core.h"
+#include "runtime/cgroup/unit.h"
+#include "runtime/sys/status.h"
 
 namespace wherry::pod {
 namespace {
@@ -42,12 +44,19 @@ absl::Status CheckPorts(const cri::PodSandboxConfig& config) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCgroupParent(const std::string& parent) {
+// The two drivers cannot be mixed: kubelet and runtime would undo each other's work.
+absl::Status CheckCgroupParent(const std::string& parent, bool systemd) {
   if (parent.empty()) return absl::OkStatus();
-  if (absl::EndsWith(parent, ".slice"))
-    return absl::UnimplementedError(absl::StrCat("linux.cgroup_parent \"", parent,
-                                                 "\" is a systemd slice; this wherryd uses the cgroupfs driver, as "
-                                                 "RuntimeConfig tells: set the kubelet's cgroupDriver to cgroupfs"));
+  const std::string what = absl::StrCat("linux.cgroup_parent \"", parent, "\"");
+  if (cgroup::IsSlice(parent) != systemd)
+    return absl::FailedPreconditionError(
+        systemd ? absl::StrCat(what,
+                               " is not a systemd slice; this wherryd uses the systemd driver, as RuntimeConfig "
+                               "tells: set the kubelet's cgroupDriver to systemd")
+                : absl::StrCat(what,
+                               " is a systemd slice; this wherryd uses the cgroupfs driver, as RuntimeConfig "
+                               "tells: set the kubelet's cgroupDriver to cgroupfs"));
+  if (systemd) return sys::Annotate(cgroup::SlicePath(parent).status(), "linux.cgroup_parent");
   if (parent[0] != '/' || absl::StrContains(parent, "/../") || absl::EndsWith(parent, "/.."))
     return Bad(absl::StrCat("linux.cgroup_parent \"", parent, "\" is not an absolute path without \"..\""));
   return absl::OkStatus();
@@ -68,12 +77,12 @@ absl::Status CheckSecurity(const cri::LinuxSandboxSecurityContext& security) {
 
 }  // namespace
 
-absl::Status Validate(const cri::RunPodSandboxRequest& request) {
+absl::Status Validate(const cri::RunPodSandboxRequest& request, bool systemd) {
   if (!request.has_config()) return Bad("config is missing");
   if (request.config().has_windows()) return Bad("config.windows: this is a Linux runtime");
   if (absl::Status st = CheckNames(request.config()); !st.ok()) return st;
   if (absl::Status st = CheckPorts(request.config()); !st.ok()) return st;
-  if (absl::Status st = CheckCgroupParent(request.config().linux().cgroup_parent()); !st.ok()) return st;
+  if (absl::Status st = CheckCgroupParent(request.config().linux().cgroup_parent(), systemd); !st.ok()) return st;
   return CheckSecurity(request.config().linux().security_context());
 }
 

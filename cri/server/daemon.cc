@@ -12,6 +12,7 @@
 #include "cri/image/store.h"
 #include "cri/network/network.h"
 #include "cri/pod/service.h"
+#include "cri/server/cgroup_driver.h"
 #include "cri/server/image_service.h"
 #include "cri/server/listener.h"
 #include "cri/server/programs.h"
@@ -22,6 +23,7 @@
 #include "cri/store/store.h"
 #include "cri/streaming/server.h"
 #include "runtime/cgroup/cgroup.h"
+#include "runtime/cgroup/systemd.h"
 #include "runtime/shim/client.h"
 #include "runtime/sys/status.h"
 
@@ -82,22 +84,18 @@ absl::Status Daemon::Parts::OpenStores() {
 }
 
 absl::Status Daemon::Parts::OpenHost() {
-  if (config.cgroup_driver == config::CgroupDriver::kSystemd)
-    return absl::UnimplementedError("cgroup_driver \"systemd\" is not implemented by wherry " WHERRY_VERSION
-                                    "; use \"cgroupfs\", for the kubelet too");
+  ASSIGN_OR_RETURN(const std::string shim_program, FindProgram(config.libexec_dir, "wherry-shim"));
   ASSIGN_OR_RETURN_CTX(cgroups, cgroup::OpenCgroupfs(), "cgroups");
+  if (config.cgroup_driver == config::CgroupDriver::kSystemd)
+    cgroups = cgroup::MakeSystemd(std::move(cgroups), shim_program);
   network::Network::Options cni{config.cni.conf_dir, config.cni.cache_dir, config.cni.bin_dirs,
                                 config.cni.timeout_seconds};
   cni.max_networks = config.cni.max_networks;
   cni.pod_cidr_file = config.root + "/pod-cidr";
   ASSIGN_OR_RETURN_CTX(network, network::Network::Create(cni), "network");
   shim::Hub::Options shims;
-  ASSIGN_OR_RETURN(shims.shim_program, FindProgram(config.libexec_dir, "wherry-shim"));
-  const std::string shims_cgroup = config.cgroup_parent + "/shims";
-  RETURN_IF_ERROR_CTX(cgroups->Create(shims_cgroup), "cgroup of the shims");
-  ASSIGN_OR_RETURN(cgroup::Membership members, cgroups->Members(shims_cgroup));
-  // One hierarchy is enough: what matters is that a pod's memory limit and the kubelet's kill do not reach its shim.
-  shims.shim_cgroup = members.memory_dir.empty() ? members.unified_dir : members.memory_dir;
+  shims.shim_program = shim_program;
+  ASSIGN_OR_RETURN_CTX(shims.shim_cgroup, ShimsCgroup(config, *cgroups), "cgroup of the shims");
   ASSIGN_OR_RETURN_CTX(hub, shim::Hub::Create(shims, inbox.events()), "shims");
   return absl::OkStatus();
 }
@@ -164,7 +162,9 @@ Daemon::~Daemon() = default;
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::Config& config,
                                                       std::shared_ptr<spdlog::logger> log) {
   RaiseFileLimit();
-  auto parts = std::make_unique<Parts>(config, std::move(log));
+  ASSIGN_OR_RETURN(config::Config chosen, ChooseCgroupDriver(config));
+  log->info("cgroup driver: {}", chosen.cgroup_driver == config::CgroupDriver::kSystemd ? "systemd" : "cgroupfs");
+  auto parts = std::make_unique<Parts>(chosen, std::move(log));
   RETURN_IF_ERROR(parts->Lock());
   RETURN_IF_ERROR(parts->OpenStores());
   RETURN_IF_ERROR(parts->OpenHost());

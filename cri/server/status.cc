@@ -60,7 +60,10 @@ std::string Describe(const config::Config& config, const container::HostFacts& h
        {{"address", config.streaming.address},
         {"port", config.streaming.port},
         {"tls", !config.streaming.tls_cert_file.empty()}}},
-      {"cgroup", {{"layout", cgroup_layout}, {"parent", config.cgroup_parent}}},
+      {"cgroup",
+       {{"layout", cgroup_layout},
+        {"driver", config.cgroup_driver == config::CgroupDriver::kSystemd ? "systemd" : "cgroupfs"},
+        {"parent", config.cgroup_parent}}},
       {"cni",
        {{"conf_dir", config.cni.conf_dir}, {"bin_dirs", config.cni.bin_dirs}, {"cache_dir", config.cni.cache_dir}}},
   };

@@ -1,3 +1,4 @@
+#include "cri/config/config.h"
 #include "cri/network/network.h"
 #include "cri/server/runtime_service.h"
 
@@ -18,7 +19,8 @@ grpc::Status RuntimeService::Version(grpc::ServerContext*, const cri::VersionReq
 grpc::Status RuntimeService::RuntimeConfig(grpc::ServerContext*, const cri::RuntimeConfigRequest*,
                                            cri::RuntimeConfigResponse* response) {
   return edge_.Serve({"RuntimeConfig", Kind::kRead, ""}, [&] {
-    response->mutable_linux()->set_cgroup_driver(cri::CGROUPFS);
+    const bool systemd = backends_.config.cgroup_driver == config::CgroupDriver::kSystemd;
+    response->mutable_linux()->set_cgroup_driver(systemd ? cri::SYSTEMD : cri::CGROUPFS);
     return absl::OkStatus();
   });
 }

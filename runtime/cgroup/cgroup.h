@@ -80,6 +80,12 @@ struct Detail {
   std::vector<IoCounters> io;
 };
 
+// Keeps a cgroup without processes from being taken away.
+class Hold {
+ public:
+  virtual ~Hold() = default;
+};
+
 // One cgroup driver on one host. Paths are relative to the cgroup root and begin with '/', e.g.
 // "/kubepods/burstable/pod1/<id>". Thread-safe; holds no lock across file access.
 class Cgroups {
@@ -90,6 +96,9 @@ class Cgroups {
   virtual std::string layout() const = 0;
   // Makes the cgroup and missing parents in all hierarchies. OK when it exists.
   virtual absl::Status Create(const std::string& path) = 0;
+  // Makes a cgroup that processes are to be put in, with its limits. Where a service manager owns the tree it may disappear at any moment when
+  // it is empty: the result is to be kept until a process is in. A null result keeps nothing, and nothing has to be kept.
+  virtual absl::StatusOr<std::unique_ptr<Hold>> CreateLeaf(const std::string& path, const Resources& resources);
   // Sets limits; InvalidArgument names the field that the kernel refused and why. Either all are set or none.
   virtual absl::Status Apply(const std::string& path, const Resources& resources) = 0;
   // Default-deny device access: v1 devices controller, or an eBPF program on v2.

@@ -8,6 +8,12 @@
 
 namespace wherry::cgroup {
 
+absl::StatusOr<std::unique_ptr<Hold>> Cgroups::CreateLeaf(const std::string& path, const Resources& resources) {
+  RETURN_IF_ERROR(Create(path));
+  RETURN_IF_ERROR(Apply(path, resources));
+  return nullptr;
+}
+
 absl::StatusOr<std::unique_ptr<Cgroups>> OpenCgroupfs(const std::string& root) {
   ASSIGN_OR_RETURN_CTX(Layout layout, DetectLayout(root), "cgroups");
   if (layout.v1.empty()) return MakeV2(layout.unified);

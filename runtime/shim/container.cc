@@ -26,6 +26,7 @@ Container::Container(const Workbench& bench, const v1::StartContainerRequest& re
     : bench_(bench),
       observer_(observer),
       cgroup_(request.cgroup()),
+      slice_oom_kills_(OomKillsOfSlice(cgroup_.memory_dir())),
       own_pid_namespace_(request.pid_namespace() == v1::PID_CONTAINER),
       max_line_(request.log().max_line() == 0 ? kDefaultMaxLine : request.log().max_line()),
       tty_(request.process().tty()),
@@ -130,8 +131,13 @@ void Container::Finish() {
   exit->set_code(ended_.code);
   exit->set_signal(ended_.signal);
   exit->set_finished_at_ns(ended_.finished_at_ns);
-  exit->set_oom_killed(OomKills(cgroup_.memory_dir()) > 0);
+  exit->set_oom_killed(WasOomKilled());
   observer_->OnContainerEnded(*this);
+}
+
+bool Container::WasOomKilled() const {
+  if (auto kills = OomKills(cgroup_.memory_dir())) return *kills > 0;
+  return ended_.signal == SIGKILL && OomKillsOfSlice(cgroup_.memory_dir()) > slice_oom_kills_;
 }
 
 v1::ContainerState Container::Describe() const {

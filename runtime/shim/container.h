@@ -82,12 +82,14 @@ class Container final : private Task::Owner, private Poller::Handler {
   void OnEnded(const ExitStatus& status) override;
   void OnReady(uint32_t events) override;  // the timer of the wait for what the init left behind
   void Finish();
+  bool WasOomKilled() const;
 
   Workbench bench_;
   Observer* observer_;
   State phase_ = State::kStarting;
   v1::ContainerState state_;
   v1::Cgroup cgroup_;
+  std::optional<uint64_t> slice_oom_kills_;  // when it began
   bool own_pid_namespace_;
   size_t max_line_;
   LogFile log_;

@@ -1,7 +1,9 @@
 // wherry-shim: the per-pod supervisor. wherryd starts it as
 //   wherry-shim [--shm-in-namespace] POD_ID
+//   wherry-shim --hold
 // from a sealed memfd, with the pod's socket, bound and listening, as descriptor 3, /dev/null as 0 to 2, and an empty
-// environment. It outlives wherryd and ends on Shutdown only.
+// environment. It outlives wherryd and ends on Shutdown only. With --hold it only waits for the end of its standard input: a process that
+// keeps a new cgroup of systemd's until a container is in it.
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
@@ -10,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -68,11 +71,19 @@ int Main(Supervisor::Options options) {
   ::_exit(0);
 }
 
+int WaitForEndOfInput() {
+  (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  char ignored;
+  while (::read(0, &ignored, 1) > 0 || errno == EINTR) errno = 0;
+  return 0;
+}
+
 }  // namespace
 }  // namespace wherry::shim
 
 int main(int argc, char** argv) {
   wherry::shim::Supervisor::Options options;
+  if (argc == 2 && strcmp(argv[1], "--hold") == 0) return wherry::shim::WaitForEndOfInput();
   int next = 1;
   if (next < argc && strcmp(argv[next], "--shm-in-namespace") == 0) {
     options.shm_in_namespace = true;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -11,8 +12,8 @@
 
 namespace wherry::shim {
 
-uint64_t OomKills(const std::string& memory_dir) {
-  if (memory_dir.empty()) return 0;
+std::optional<uint64_t> OomKills(const std::string& memory_dir) {
+  if (memory_dir.empty()) return std::nullopt;
   for (const char* name : {"/memory.events", "/memory.oom_control"}) {
     auto text = sys::ReadFileAt(AT_FDCWD, memory_dir + name, 4096);
     if (!text.ok()) continue;
@@ -21,7 +22,12 @@ uint64_t OomKills(const std::string& memory_dir) {
       if (absl::ConsumePrefix(&line, "oom_kill ") && absl::SimpleAtoi(line, &count)) return count;
     }
   }
-  return 0;
+  return std::nullopt;
+}
+
+std::optional<uint64_t> OomKillsOfSlice(const std::string& memory_dir) {
+  if (!absl::EndsWith(memory_dir, ".scope")) return std::nullopt;
+  return OomKills(memory_dir.substr(0, memory_dir.rfind('/')));
 }
 
 }  // namespace wherry::shim

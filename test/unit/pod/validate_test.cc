@@ -28,14 +28,14 @@ cri::RunPodSandboxRequest Good() {
 absl::Status With(const std::function<void(cri::PodSandboxConfig&)>& edit) {
   cri::RunPodSandboxRequest request = Good();
   edit(*request.mutable_config());
-  return Validate(request);
+  return Validate(request, false);
 }
 
 cri::NamespaceOption& Namespaces(cri::PodSandboxConfig& config) {
   return *config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
 }
 
-TEST(ValidateTest, AnOrdinaryPodIsFine) { EXPECT_TRUE(Validate(Good()).ok()) << Validate(Good()); }
+TEST(ValidateTest, AnOrdinaryPodIsFine) { EXPECT_TRUE(Validate(Good(), false).ok()) << Validate(Good(), false); }
 
 TEST(ValidateTest, NamesThatWouldBreakOutOfCniArgsAreRefused) {
   for (const char* bad : {"", "a;K8S_POD_UID=0", "a=b", "a b", "a\nb"}) {
@@ -83,6 +83,22 @@ TEST(ValidateTest, UnknownNamespaceModesAreRefused) {
 TEST(ValidateTest, CgroupParentsLeadNowhereElse) {
   for (const char* bad : {"kubepods", "/kubepods/../..", "/a/../b"})
     EXPECT_TRUE(absl::IsInvalidArgument(With([&](auto& c) { c.mutable_linux()->set_cgroup_parent(bad); }))) << bad;
+}
+
+TEST(ValidateTest, CgroupParentsAreTheDriversOwn) {
+  cri::RunPodSandboxRequest request = Good();
+  EXPECT_TRUE(absl::IsFailedPrecondition(Validate(request, true)));
+  std::string& parent = *request.mutable_config()->mutable_linux()->mutable_cgroup_parent();
+  for (const char* slice : {"kubepods-burstable-podU1.slice", "/kubepods-burstable-podU1.slice",
+                            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podU1.slice"}) {
+    parent = slice;
+    EXPECT_TRUE(Validate(request, true).ok()) << Validate(request, true);
+    EXPECT_TRUE(absl::IsFailedPrecondition(Validate(request, false))) << slice;
+  }
+  for (const char* bad : {"/kubepods.slice/other-podU1.slice", "kubepods--podU1.slice", "../a.slice", "a b.slice"}) {
+    parent = bad;
+    EXPECT_TRUE(absl::IsInvalidArgument(Validate(request, true))) << bad << Validate(request, true);
+  }
 }
 
 }  // namespace
