@@ -33,6 +33,13 @@ using ::testing::SizeIs;
 
 class SandboxTest : public StoreTest {
  protected:
+  // In mounts that are all shared, as on nodes with systemd: pivot_root(2) does not take those.
+  void SetUp() override {
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+    for (unsigned long propagation : {MS_PRIVATE, MS_SHARED})
+      ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | propagation, nullptr), 0);
+    StoreTest::SetUp();
+  }
   void TearDown() override {
     pull_.reset();
     StoreTest::TearDown();
