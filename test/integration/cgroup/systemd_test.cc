@@ -19,7 +19,6 @@
 namespace wherry::cgroup {
 namespace {
 
-using testing::HasSubstr;
 
 class SystemdTest : public ::testing::Test {
  protected:
