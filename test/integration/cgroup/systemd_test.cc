@@ -19,7 +19,6 @@
 namespace wherry::cgroup {
 namespace {
 
-
 class SystemdTest : public ::testing::Test {
  protected:
   void SetUp() override {
