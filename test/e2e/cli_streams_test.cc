@@ -145,10 +145,10 @@ TEST_F(CliStreamsTest, AReaderThatGoesEndsTheCommand) {
 
 TEST_F(CliStreamsTest, ATerminalIsRawHasTheSizeOfOursAndIsGivenBack) {
   AContainer();
-  Terminal terminal(
-      Words({"exec", "-it", "c", "sh", "-c",
-             "trap 'echo caught' INT; echo up; read x; until [ \"$(stty size)\" = '43 132' ]; do sleep 0.01; done;"
-             "echo resized; read y; echo got $x; exit 3"}));
+  const std::string script =
+      "trap 'echo caught' INT; echo up; read x; until [ \"$(stty size)\" = '43 132' ]; do sleep 0.01; done;"
+      "echo resized; read y; echo got $x; exit 3";
+  Terminal terminal(Words({"exec", "-it", "c", "sh", "-c", script}));
   terminal.See("up");
   EXPECT_TRUE(terminal.IsRaw());
   terminal.Resize(43, 132);

@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 #include <functional>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -172,15 +174,15 @@ TEST_F(KubeletPodsTest, TheUnknownIsNotFoundAndCanBeStoppedAndRemoved) {
 // KUBELET 33, 35: all containers at once, then their pod, more than once.
 TEST_F(KubeletPodsTest, APodsContainersAreStoppedTogether) {
   const std::string pod = node.RunPod("p");
-  std::vector<std::string> ids;
-  for (int i = 0; i < 5; ++i)
-    ids.push_back(
-        node.Run(pod, "c" + std::to_string(i),
-                 {"sh", "-c", "trap 'exit " + std::to_string(i) + "' TERM; echo up; while :; do usleep 9999; done"}));
+  std::array<std::string, 5> ids;
+  for (size_t i = 0; i < ids.size(); ++i)
+    ids[i] = node.Run(pod, absl::StrCat("c", i),
+                      {"sh", "-c", absl::StrCat("trap 'exit ", i, "' TERM; echo up; while :; do usleep 9999; done")});
   for (const std::string& id : ids) Eventually("the trap", [&] { return node.LogText(id) == "up\n"; });
   for (const std::string& id : ids) EXPECT_EQ(node.Exec(id, {"true"}).exit_code(), 0) << "its preStop hook";
-  std::vector<std::thread> stops;
-  for (const std::string& id : ids) stops.emplace_back([&] { EXPECT_TRUE(node.TryStop(id, 20).ok()); });
+  std::array<std::thread, ids.size()> stops;
+  for (size_t i = 0; i < ids.size(); ++i)
+    stops[i] = std::thread([&, i] { EXPECT_TRUE(node.TryStop(ids[i], 20).ok()); });
   for (std::thread& stop : stops) stop.join();
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(node.TryStopPod(pod).ok());
   EXPECT_EQ(PodStatus(pod).state(), cri::SANDBOX_NOTREADY);

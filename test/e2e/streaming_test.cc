@@ -104,9 +104,10 @@ TEST_F(StreamingTest, WithACertificateUrlsAreHttpsAndWithoutItsKeyNothingStarts)
   EXPECT_EQ(client.text("stdout"), "secret\n");
   ::unsetenv("SSL_CERT_FILE");
   // The command line checks the certificate, too.
+  const std::string program = WHERRY_BIN_DIR "/wherry";
   const std::string line = "\"$0\" --endpoint unix://$1/run/wherry.sock exec -i $2 c cat </proc/self/comm 2>&1";
   const auto cli = [&](const std::string& option) {
-    return RunProgram({"sh", "-c", line, WHERRY_BIN_DIR "/wherry", node.dir(), option}, said);
+    return RunProgram({"sh", "-c", line, program, node.dir(), option}, said);
   };
   EXPECT_EQ(cli("--ca-file=" + cert), 0);
   EXPECT_EQ(FileText(said), "sh\n");
