@@ -219,15 +219,16 @@ stage_node() {
   rm -rf "$reports"
   mkdir -p "$reports"
   hack/busybox-image.sh "$root/build/node/share/busybox.tar" >/dev/null
-  in_node before 'ServiceTest.*:PackageTest.*:BeforeRebootTest.*'
-  if hack/node.sh reboot; then in_node after 'AfterRebootTest.*'; else fail "node: it did not come back from a reboot"; fi
+  in_node systemd integration_cgroup_systemd '*'
+  in_node before wherry_node 'ServiceTest.*:PackageTest.*:BeforeRebootTest.*'
+  if hack/node.sh reboot; then in_node after wherry_node 'AfterRebootTest.*'; else fail "node: it did not come back from a reboot"; fi
   hack/node.sh down
 }
 
-# in_node NAME FILTER: some of wherry_node's cases; a program that hangs ends with the node.
+# in_node NAME PROGRAM FILTER: some of a program's cases; one that hangs ends with the node.
 in_node() {
-  timeout 400 hack/node.sh run env WHERRY_NODE_IMAGE="$root/build/node/share/busybox.tar" GTEST_OUTPUT="json:$reports/$1.json" GTEST_FILTER="$2" \
-    "$build/test/wherry_node" >"$reports/$1.log" 2>&1 </dev/null || echo $? >"$reports/$1.status"
+  timeout 400 hack/node.sh run env WHERRY_NODE_IMAGE="$root/build/node/share/busybox.tar" \
+    GTEST_OUTPUT="json:$reports/$1.json" GTEST_FILTER="$3" "$build/test/$2" >"$reports/$1.log" 2>&1 </dev/null || echo $? >"$reports/$1.status"
   [ -e "$reports/$1.json" ] || cp "$reports/$1.status" "$reports/$1.died"
   local before=$failed
   report "$reports" "$1"
