@@ -55,6 +55,8 @@ DockerRegistry::DockerRegistry(const std::string& dir, const Options& options)
   if (!options_.authority.empty()) {
     tls_ = std::make_shared<TlsOptions>();
     tls_->roots_pem = options_.authority;
+    tls_->cert_pem = options_.cert;
+    tls_->key_pem = options_.key;
   }
   Start(dir);
 }

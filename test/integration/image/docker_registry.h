@@ -19,6 +19,7 @@ class DockerRegistry {
     std::string more;           // more sections
     std::string authority;      // of its TLS certificate, in PEM; empty for plain HTTP
     std::string authorization;  // the header's value that it wants
+    std::string cert, key;      // of the client that it wants, in PEM
   };
   // Ready to answer, or the test has failed.
   explicit DockerRegistry(const std::string& dir, const Options& options = {});

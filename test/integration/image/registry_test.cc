@@ -87,9 +87,9 @@ TEST_F(RegistryTest, TlsOfItsOwnAuthorityAndBasic) {
   const std::string cert_file = Write("cert.pem", cert), key_file = Write("key.pem", key);
   // "user" and "s3cret", by bcrypt
   const std::string users = Write("users", "user:$2a$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n");
-  DockerRegistry registry(root_,
-                          {", tls: {certificate: " + cert_file + ", key: " + key_file + "}",
-                           "auth: {htpasswd: {realm: test, path: " + users + "}}\n", cert, "Basic dXNlcjpzM2NyZXQ="});
+  DockerRegistry registry(
+      root_, {", tls: {certificate: " + cert_file + ", key: " + key_file + "}",
+              "auth: {htpasswd: {realm: test, path: " + users + "}}\n", cert, "Basic dXNlcjpzM2NyZXQ=", "", ""});
   registry.Push(image_, "team/app", "v1");
   const std::string host = registry.host();
   const PullAuth auth{"user", "s3cret", "", "", "", ""};
@@ -110,6 +110,24 @@ TEST_F(RegistryTest, TlsOfItsOwnAuthorityAndBasic) {
   std::filesystem::remove(dir + "/hosts.toml");
   std::filesystem::copy(cert_file, dir + "/ca.crt");
   EXPECT_TRUE(store_->Pull(host + "/team/app:v1", auth, nullptr).ok());
+}
+
+TEST_F(RegistryTest, KnowsItsClientsByTheirCertificates) {
+  const auto [cert, key] = MakeCertificate();
+  const auto [client_cert, client_key] = MakeCertificate();
+  const std::string cert_file = Write("cert.pem", cert), client_file = Write("client.pem", client_cert),
+                    client_key_file = Write("client-key.pem", client_key);
+  DockerRegistry registry(root_, {", tls: {certificate: " + cert_file + ", key: " + Write("key.pem", key) +
+                                      ", clientcas: [" + client_file + "]}",
+                                  "", cert, "", client_cert, client_key});
+  registry.Push(image_, "team/app", "v1");
+  const std::string dir = root_ + "/certs.d/" + registry.host(), ca = "ca = \"" + cert_file + "\"\n";
+  std::filesystem::create_directories(dir);
+  std::ofstream(dir + "/hosts.toml") << "server = \"https://" << registry.host() << "\"\n" << ca;
+  EXPECT_FALSE(store_->Pull(registry.host() + "/team/app:v1", {}, nullptr).ok());
+  std::ofstream(dir + "/hosts.toml", std::ios::app)
+      << "client = [[\"" << client_file << "\", \"" << client_key_file << "\"]]\n";
+  ExpectPulled(registry.host(), {});
 }
 
 }  // namespace
