@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$PWD/build/debian-image
-suite=bookworm mirror=http://deb.debian.org/debian
+suite=bookworm
 # The first gives /bin/ping a file capability by the second.
 packages=(iputils-ping libcap2-bin libcap2 libidn2-0 libunistring2)
 
@@ -17,7 +17,7 @@ inside() {
   mkdir "$work/debs"
   (cd "$work/debs" && apt-get download -q "${packages[@]}" >/dev/null 2>&1)
   TMPDIR=$work mmdebstrap --quiet --variant=essential --mode=root --format=directory --dpkgopt=force-unsafe-io "${options[@]}" \
-    "$suite" "$work/root" "deb $mirror $suite main"
+    "$suite" "$work/root"
   save "$work" 1
   mkdir "$work/root/debs"
   cp "$work/debs"/*.deb "$work/root/debs/"
