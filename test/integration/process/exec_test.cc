@@ -1,10 +1,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <filesystem>
+
+#include "runtime/sys/file.h"
 #include "test/integration/process/support.h"
 
 namespace wherry::process {
@@ -42,6 +47,29 @@ TEST(Exec, SeesWhatTheInitSees) {
         init);
     EXPECT_EQ(ended.output, "CapInh:\t0000000000000000\nCapEff:\t00000000a80425fb\n0\n1\n2\n3\n");
     pod.End(init);
+  });
+}
+
+// As systemd does, or a container runtime: on v2 the container's own cgroup then takes no process.
+TEST(Exec, GoesWhereAnInitIsThatDividedItsCgroup) {
+  auto controllers = sys::ReadFileAt(AT_FDCWD, "/sys/fs/cgroup/cgroup.subtree_control");
+  if (!controllers.ok() || controllers->find("pids") == std::string::npos)
+    GTEST_SKIP() << "this host passes no controllers down on v2";
+  InPod([] {
+    Pod pod;
+    auto request = pod.Shell(
+        "cd /sys/fs/cgroup && mkdir init && echo 1 >init/cgroup.procs && echo +pids >cgroup.subtree_control; "
+        "touch /tmp/done; exec sleep 1000");
+    request.set_privileged(true);
+    Launch init = pod.Start(request);
+    ASSERT_GT(init.pid, 0);
+    while (!std::filesystem::exists(request.rootfs().upperdir() + "/tmp/done")) (void)::sched_yield();
+    Ended ended = pod.Exec(pod.ExecRequest(request, {"grep", "^0:", "/proc/self/cgroup"}), init);
+    EXPECT_TRUE(ended.start.ok()) << ended.start;
+    EXPECT_EQ(ended.output, "0::/init\n");
+    pod.End(init);
+    const std::string made = request.cgroup().unified_dir() + "/init";
+    while (::rmdir(made.c_str()) != 0 && errno == EBUSY) (void)::sched_yield();
   });
 }
 
