@@ -132,10 +132,13 @@ absl::StatusOr<sys::UniqueFd> OptionPage(const shim::v1::Rootfs& rootfs) {
   return mount;
 }
 
+// Before Linux 6.5 fsconfig refuses each comma, for its file systems parse a page of options.
 OverlayWay ShortWay(const shim::v1::Rootfs& rootfs) {
   const std::string list = JoinLayers({rootfs.lowerdirs().begin(), rootfs.lowerdirs().end()});
-  const size_t longest = std::max({list.size(), rootfs.upperdir().size(), rootfs.workdir().size()});
-  return longest <= kMaxString ? OverlayWay::kOneString : OverlayWay::kOptionPage;
+  for (const std::string& text : {list, rootfs.upperdir(), rootfs.workdir()}) {
+    if (text.size() > kMaxString || text.find(',') != std::string::npos) return OverlayWay::kOptionPage;
+  }
+  return OverlayWay::kOneString;
 }
 
 // By its version, because a kernel that is asked writes a line to its log each time.

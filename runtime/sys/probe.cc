@@ -181,6 +181,9 @@ absl::Status ProbeMountSetattr() {
 
 absl::Status ProbeOverlayLowerdirs() {
   ASSIGN_OR_RETURN(UniqueFd context, FdCall("fsopen \"overlay\"", SYS_fsopen, "overlay", FSOPEN_CLOEXEC));
+  // Before Linux 6.5 overlay looks at no option until it is mounted, and all are taken here.
+  if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, "no such option", "/", 0) == 0)
+    return absl::UnimplementedError("overlay takes its options as one page");
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, "lowerdir+", "/", 0) != 0)
     return Errno("fsconfig of overlay \"lowerdir+\"");
   return absl::OkStatus();

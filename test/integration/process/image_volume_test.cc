@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <vector>
 
 #include "runtime/sys/process.h"
 #include "test/integration/process/support.h"
@@ -15,7 +16,12 @@ namespace {
 
 using rootfs::SubPathWay;
 
-constexpr SubPathWay kWays[] = {SubPathWay::kAuto, SubPathWay::kDetached, SubPathWay::kPrivateNamespace};
+// Those that this kernel has.
+std::vector<SubPathWay> Ways() {
+  std::vector<SubPathWay> ways = {SubPathWay::kAuto, SubPathWay::kPrivateNamespace};
+  if (sys::ProbeCloneDetached().ok()) ways.push_back(SubPathWay::kDetached);
+  return ways;
+}
 
 // Two layers and an empty one; the upper one hides /data/old and has links that try to leave.
 shim::v1::Mount Image(const Pod& pod) {
@@ -55,7 +61,7 @@ TEST(ImageVolume, ASubPathIsLookedUpWithTheImageAsRootInEachWay) {
   InPod([] {
     Pod pod;
     shim::v1::Mount mount = Image(pod);
-    for (SubPathWay way : kWays) {
+    for (SubPathWay way : Ways()) {
       for (const char* path : {"data", "/data/", "absolute", "up", "../data"}) {
         mount.set_sub_path(path);
         auto text = Read(mount, way, "new");
@@ -70,7 +76,7 @@ TEST(ImageVolume, WhatIsNoDirectoryInItIsRefused) {
   InPod([] {
     Pod pod;
     shim::v1::Mount mount = Image(pod);
-    for (SubPathWay way : kWays) {
+    for (SubPathWay way : Ways()) {
       mount.set_sub_path("nothing");
       EXPECT_EQ(Read(mount, way, "new").status().code(), absl::StatusCode::kNotFound);
       mount.set_sub_path("data/new");
@@ -90,7 +96,7 @@ TEST(ImageVolume, LeavesTheMountNamespaceAsItWas) {
     shim::v1::Mount mount = Image(pod);
     mount.set_sub_path("data");
     const auto before = sys::ReadFileAt(AT_FDCWD, "/proc/self/mountinfo");
-    for (SubPathWay way : kWays) EXPECT_EQ(Read(mount, way, "new").value_or("?"), "new");
+    for (SubPathWay way : Ways()) EXPECT_EQ(Read(mount, way, "new").value_or("?"), "new");
     EXPECT_EQ(sys::ReadFileAt(AT_FDCWD, "/proc/self/mountinfo").value_or(""), before.value_or("?"));
   });
 }

@@ -13,6 +13,7 @@
 #include "api/shim/v1/shim.pb.h"
 #include "runtime/process/process.h"
 #include "runtime/sys/file.h"
+#include "runtime/sys/probe.h"
 
 // A stand-in for the shim: a forked, single-threaded process with network, IPC, UTS and mount namespaces of its own, a
 // cgroup of its own in each hierarchy of this machine, and a root file system of Debian's busybox-static.
@@ -28,8 +29,8 @@ struct Ended {
 
 class Pod {
  public:
-  // `shm_in_namespace`: hold /dev/shm as kernels before 6.15 need it.
-  explicit Pod(bool shm_in_namespace = false);
+  // `shm_in_namespace`: hold /dev/shm as kernels before 6.15 need it; by default where this one does.
+  explicit Pod(bool shm_in_namespace = !sys::ProbeCloneDetached().ok());
   Pod(const Pod&) = delete;
   Pod& operator=(const Pod&) = delete;
 
