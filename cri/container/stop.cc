@@ -49,18 +49,20 @@ void AskToStop(Core& core, const store::ContainerRecord& record, Live& live) {
 }
 
 // With its shim gone or stuck the container's cgroup is still there to be killed.
-absl::Status KillHard(Core& core, const store::ContainerRecord& record) {
+// Kills all of the container. Returns how long its shim is to be waited for, which has to report the end.
+absl::StatusOr<absl::Duration> KillHard(Core& core, const store::ContainerRecord& record) {
   absl::Status status = Signal(core, record, SIGKILL, true);
-  if (status.ok() || absl::IsNotFound(status)) return absl::OkStatus();
-  return core.cgroups.Kill(record.cgroup_path(), static_cast<int>(absl::ToInt64Milliseconds(kKillTimeout)));
+  if (status.ok() || absl::IsNotFound(status)) return kKillTimeout;
+  RETURN_IF_ERROR(core.cgroups.Kill(record.cgroup_path(), static_cast<int>(absl::ToInt64Milliseconds(kKillTimeout))));
+  return kSignalTimeout;
 }
 
-absl::Status AwaitEnd(Core& core, const store::ContainerRecord& record, Live& live) {
-  if (live.ended.WaitForNotificationWithTimeout(kKillTimeout)) return absl::OkStatus();
+absl::Status AwaitEnd(Core& core, const store::ContainerRecord& record, Live& live, absl::Duration patience) {
+  if (live.ended.WaitForNotificationWithTimeout(patience)) return absl::OkStatus();
   // Names a process that is left, and what it waits for.
   RETURN_IF_ERROR(core.cgroups.Kill(record.cgroup_path(), 0));
-  return absl::DeadlineExceededError(
-      absl::StrCat("container ", record.id(), " was killed, but its end is not reported"));
+  // All are dead, and nobody says so: the shim is stopped, or hangs itself. Its word is not worth a pod that cannot be removed.
+  return MarkLost(core, record.id(), "it was killed, and its shim did not report the end");
 }
 
 }  // namespace
@@ -79,21 +81,26 @@ absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout) {
     AskToStop(core, *record, **live);
     if ((*live)->ended.WaitForNotificationWithTimeout(deadline - absl::Now())) return absl::OkStatus();
   }
-  RETURN_IF_ERROR(KillHard(core, *record));
-  return AwaitEnd(core, *record, **live);
+  ASSIGN_OR_RETURN(absl::Duration patience, KillHard(core, *record));
+  return AwaitEnd(core, *record, **live, patience);
 }
 
 absl::Status KillAll(Core& core, const std::string& pod_id) {
-  std::vector<std::pair<store::Container, std::shared_ptr<Live>>> dying;
+  struct Dying {
+    store::Container record;
+    std::shared_ptr<Live> live;
+    absl::Duration patience;
+  };
+  std::vector<Dying> dying;
   absl::Status result;
   for (const auto& record : core.store.ContainersOf(pod_id)) {
     auto live = AwaitStarted(core, record->id(), absl::InfinitePast());
     if (!live.ok() || *live == nullptr) continue;
-    absl::Status status = KillHard(core, *record);
-    if (!status.ok()) result.Update(sys::Annotate(status, absl::StrCat("kill container ", record->id())));
-    dying.emplace_back(record, *live);
+    auto patience = KillHard(core, *record);
+    if (!patience.ok()) result.Update(sys::Annotate(patience.status(), absl::StrCat("kill container ", record->id())));
+    dying.push_back({record, *live, patience.value_or(kSignalTimeout)});
   }
-  for (const auto& [record, live] : dying) result.Update(AwaitEnd(core, *record, *live));
+  for (const auto& [record, live, patience] : dying) result.Update(AwaitEnd(core, *record, *live, patience));
   return result;
 }
 
