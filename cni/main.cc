@@ -7,6 +7,7 @@
 #include "api/cni/error.h"
 #include "api/cni/version.h"
 #include "cni/plugins/plugin.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -69,6 +70,7 @@ absl::StatusOr<std::string> ReadAndRun(absl::string_view program, std::string* v
 int main(int argc, char** argv) {
   std::string version = wherry::cni::kNewestVersion;
   absl::StatusOr<std::string> output = ReadAndRun(argc > 0 ? argv[0] : "", &version);
+  WHERRY_CRASH_POINT("cni.answer");
   const bool good = output.ok();
   if (!good) output = wherry::cni::PrintError(wherry::cni::ToError(output.status()), version);
   if (absl::Status written = wherry::sys::WriteAll(STDOUT_FILENO, *output); !written.ok()) return EXIT_FAILURE;

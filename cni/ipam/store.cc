@@ -13,6 +13,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -106,6 +107,7 @@ absl::StatusOr<std::vector<Lease>> Store::Leases() {
 absl::Status Store::Reserve(const cni::IpAddress& address, const cni::Attachment& attachment) {
   const std::string name = address.ToString();
   const int dir = directory_.get();
+  WHERRY_FAIL_POINT("ipam.write");
   ASSIGN_OR_RETURN_CTX(sys::UniqueFd file,
                        sys::OpenAt(dir, kTemporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600), path_);
   RETURN_IF_ERROR_CTX(sys::WriteAll(file.get(), absl::StrCat(attachment.container_id, kLineBreak, attachment.ifname)),
@@ -113,6 +115,7 @@ absl::Status Store::Reserve(const cni::IpAddress& address, const cni::Attachment
   if (fsetxattr(file.get(), kBootAttribute, boot_id_.data(), boot_id_.size(), 0) != 0 && errno != ENOTSUP &&
       errno != EPERM)
     return sys::Errno(absl::StrCat("fsetxattr \"", path_, "/", kTemporary, "\""));
+  WHERRY_FAIL_POINT("ipam.rename");
   if (renameat2(dir, kTemporary, dir, name.c_str(), RENAME_NOREPLACE) == 0) return absl::OkStatus();
   // NFS has no such rename. Under the lock, looking first is as good.
   if (errno == EINVAL && faccessat(dir, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
@@ -123,6 +126,7 @@ absl::Status Store::Reserve(const cni::IpAddress& address, const cni::Attachment
 
 absl::Status Store::Release(const cni::IpAddress& address) {
   const std::string name = address.ToString();
+  WHERRY_FAIL_POINT("ipam.release");
   if (unlinkat(directory_.get(), name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
   return sys::Errno(absl::StrCat("unlink \"", path_, "/", name, "\""));
 }
@@ -135,6 +139,7 @@ cni::IpAddress Store::LastReserved(size_t index) {
 }
 
 absl::Status Store::SetLastReserved(size_t index, const cni::IpAddress& address) {
+  WHERRY_FAIL_POINT("ipam.last");
   ASSIGN_OR_RETURN_CTX(sys::UniqueFd file,
                        sys::OpenAt(directory_.get(), LastReservedName(index), O_WRONLY | O_CREAT | O_TRUNC, 0600),
                        path_);

@@ -4,6 +4,7 @@
 #include "cni/plugins/masquerade.h"
 #include "cni/plugins/plugin.h"
 #include "cni/plugins/veth.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::plugins {
@@ -36,9 +37,11 @@ ipam::Request IpamRequest(const Call& call, const BridgeConfig& config) {
 absl::Status BridgeDel(const Call& call) {
   ASSIGN_OR_RETURN(const BridgeConfig config, ReadBridgeConfig(call));
   RETURN_IF_ERROR(DeleteVeth(call));
+  WHERRY_FAIL_POINT("bridge.veth_gone");
   if (config.mac_spoof_check) RETURN_IF_ERROR_CTX(nft::DeleteMacSpoofCheck(call.attachment), "macspoofchk");
   // The rule before the address: the next holder of the address must not find the rule of the last.
   if (config.ip_masq) RETURN_IF_ERROR(DeleteMasquerade(config.masquerade, call));
+  WHERRY_FAIL_POINT("bridge.release");
   return WithIpam(call, ipam::Delete);
 }
 

@@ -22,6 +22,7 @@
 #include "cni/plugins/namespace.h"
 #include "cni/plugins/undo.h"
 #include "cni/plugins/veth.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 // ADD of the bridge plugin. The kernel's floor for a veth pair between two namespaces is well below a millisecond, so what
@@ -85,15 +86,19 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   const std::vector<cni::IpPrefix> gateways = CompleteGateways(config, result);
   ASSIGN_OR_RETURN(Socket host, Socket::Open());
   ASSIGN_OR_RETURN(Socket container, namespaces.OpenSocket());
+  WHERRY_FAIL_POINT("bridge.ensure");
   ASSIGN_OR_RETURN(netlink::Link bridge, EnsureBridge(host, config));
   netlink::Link gateway = bridge;
   if (config.vlan != 0 && !gateways.empty()) {
     ASSIGN_OR_RETURN(gateway, EnsureVlanGateway(host, namespaces, bridge, config));
   }
+  WHERRY_FAIL_POINT("bridge.gateways");
   if (!gateways.empty()) RETURN_IF_ERROR(EnsureGateways(host, gateway, gateways, config.force_address));
+  WHERRY_FAIL_POINT("bridge.veth");
   ASSIGN_OR_RETURN(Veth veth, MakeVeth(host, container, namespaces.container(), call.attachment,
                                        {.mtu = config.mtu, .mac = config.mac, .bridge = &bridge}));
   undo->Push("deletion of the veth pair", [name = veth.host.name] { return DeleteHostEnd(name); });
+  WHERRY_FAIL_POINT("bridge.port");
   RETURN_IF_ERROR(ConfigurePort(host, veth.host.index, config));
   if (config.mac_spoof_check) {
     undo->Push("deletion of macspoofchk", [&] { return nft::DeleteMacSpoofCheck(call.attachment); });
@@ -104,9 +109,11 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   if (!config.ipam_type.empty())
     RETURN_IF_ERROR(namespaces.Visit(
         [&] { return SetContainerSysctls(call.attachment.ifname, config.detect_duplicates, *result); }));
+  WHERRY_FAIL_POINT("bridge.container");
   RETURN_IF_ERROR(ConfigureContainer(container, veth.container_index(), config, *result));
   if (config.ip_masq && !result->ips.empty()) {
     undo->Push("deletion of masquerading", [&] { return DeleteMasquerade(config.masquerade, call); });
+    WHERRY_FAIL_POINT("bridge.masquerade");
     RETURN_IF_ERROR(AddMasquerade(config.masquerade, call, *result));
   }
   if (!config.disable_container_interface)
@@ -114,6 +121,7 @@ absl::Status Connect(const Call& call, const BridgeConfig& config, const Namespa
   if (config.detect_duplicates && !config.disable_container_interface)
     RETURN_IF_ERROR(namespaces.Visit(
         [&] { return netlink::WaitForDetection(container, veth.container_index(), kDetectionMilliseconds); }));
+  WHERRY_FAIL_POINT("bridge.configured");
   result->interfaces = {{.name = veth.bridge.name, .mac = veth.bridge.mac},
                         {.name = veth.host.name, .mac = veth.host.mac},
                         {.name = call.attachment.ifname, .mac = veth.container_mac, .sandbox = call.netns}};

@@ -16,6 +16,7 @@
 #include "cni/plugins/plugin.h"
 #include "cni/plugins/previous.h"
 #include "cni/plugins/sysctl.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 // portmap: ports of the host lead to the container (capability "portMappings"). The rules and their reasons are in
@@ -128,7 +129,9 @@ absl::StatusOr<cni::Result> Add(const Call& call) {
   TakeAddresses(result, &map);
   if (map.addresses.empty()) return Invalid("prevResult: the container has no address to map ports to");
   // The rules first: they hold the guard that makes OpenLoopback safe.
+  WHERRY_FAIL_POINT("portmap.add");
   RETURN_IF_ERROR(nft::AddPortMap(call.network, call.attachment, map));
+  WHERRY_CRASH_POINT("portmap.added");
   absl::Status status = OpenLoopback(map);
   status.Update(nft::ForgetUdp(FlowsOf(map)));
   if (status.ok()) return result;
@@ -139,7 +142,9 @@ absl::StatusOr<cni::Result> Add(const Call& call) {
 
 // Malformed mappings do not keep the rules alive: without them, flows are found by the container's addresses.
 absl::Status Del(const Call& call) {
+  WHERRY_FAIL_POINT("portmap.delete");
   RETURN_IF_ERROR(nft::DeletePortMap(call.network, call.attachment));
+  WHERRY_FAIL_POINT("portmap.deleted");
   nft::Flows flows;
   if (absl::StatusOr<PortMap> map = ReadPortMap(call); map.ok()) {
     flows = FlowsOf(*map);

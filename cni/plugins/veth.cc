@@ -8,6 +8,7 @@
 #include "api/cni/error.h"
 #include "cni/netlink/batch.h"
 #include "cni/plugins/namespace.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::plugins {
@@ -97,6 +98,7 @@ absl::Status DeleteHostEnd(const std::string& name) {
 // longer than expected (a connection with unsent data, another mount table with a copy of the pin), so the host's end is put
 // into a group by which the caller deletes what is still there a moment later.
 absl::Status DeleteVeth(const Call& call) {
+  WHERRY_FAIL_POINT("veth.delete");
   ASSIGN_OR_RETURN(std::optional<Namespaces> namespaces, Namespaces::OpenIfPresent(call.netns));
   if (!namespaces) return absl::OkStatus();
   ASSIGN_OR_RETURN(Socket container, namespaces->OpenSocket());
@@ -111,6 +113,7 @@ absl::Status DeleteVeth(const Call& call) {
   absl::Status status =
       container.Exchange(batch, [&](size_t, const nlmsghdr* message) { link = netlink::ParseLink(message); });
   if (sys::IsErrno(status, ENODEV)) return absl::OkStatus();
+  WHERRY_FAIL_POINT("veth.down");
   if (status.ok() && call.netns_ends && link.kind == "veth") return MarkHostEnd(call.attachment, link);
   return status;
 }

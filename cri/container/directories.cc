@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -36,6 +37,7 @@ class Flattener {
       ASSIGN_OR_RETURN(Dir dir, Open(top_, "."));
       while (dirent* entry = ::readdir(dir.get())) {
         if (IsDots(entry->d_name)) continue;
+        WHERRY_CRASH_POINT("tree.unlink");
         ASSIGN_OR_RETURN(bool gone, Unlink(top_, entry->d_name));
         if (gone) continue;
         RETURN_IF_ERROR(EmptyChild(entry->d_name));
@@ -96,6 +98,7 @@ class Flattener {
 }  // namespace
 
 absl::Status MakeDirectories(const std::string& path, mode_t mode) {
+  WHERRY_FAIL_POINT("dir.make");
   if (::mkdir(path.c_str(), mode) != 0) {
     if (errno == EEXIST) {
       struct stat st;
@@ -109,17 +112,20 @@ absl::Status MakeDirectories(const std::string& path, mode_t mode) {
     RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash), 0700));
     if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return sys::Errno(absl::StrCat("mkdir \"", path, "\""));
   }
+  WHERRY_CRASH_POINT("dir.made");
   // The process' umask must not decide.
   if (::chmod(path.c_str(), mode) != 0) return sys::Errno(absl::StrCat("chmod \"", path, "\""));
   return absl::OkStatus();
 }
 
 absl::Status RemoveTree(const std::string& path) {
+  WHERRY_FAIL_POINT("tree.remove");
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
   if (errno != EISDIR && errno != EPERM) return sys::Errno(absl::StrCat("unlink \"", path, "\""));
   auto top = sys::OpenAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!top.ok()) return sys::IsErrno(top.status(), ENOENT) ? absl::OkStatus() : top.status();
   RETURN_IF_ERROR(Flattener(top->get(), path).Empty());
+  WHERRY_FAIL_POINT("tree.rmdir");
   if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return sys::Errno(absl::StrCat("rmdir \"", path, "\""));
   return absl::OkStatus();
 }

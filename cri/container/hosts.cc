@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cri/container/user_namespace.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -42,9 +43,11 @@ absl::Status EnsureHosts(const Paths& paths, const store::PodRecord& pod, const 
   }
   // Two containers may come here at once: each writes a file of its own and renames it.
   std::string mine = absl::StrCat(path, ".", container.id());
+  WHERRY_FAIL_POINT("hosts.write");
   ASSIGN_OR_RETURN(sys::UniqueFd fd, sys::OpenAt(AT_FDCWD, mine, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644));
   RETURN_IF_ERROR(sys::WriteAll(fd.get(), text));
   RETURN_IF_ERROR(GiveToPod(mine, pod.config()));
+  WHERRY_FAIL_POINT("hosts.rename");
   if (::fchmod(fd.get(), 0644) != 0 || ::rename(mine.c_str(), path.c_str()) != 0) {
     return sys::Errno(absl::StrCat("rename \"", mine, "\""));
   }

@@ -15,6 +15,7 @@
 #include "cri/image/reference.h"
 #include "cri/image/registry_client.h"
 #include "cri/image/sandbox.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -80,6 +81,7 @@ void Serve(RegistryClient& client, Incoming in) {
   if (absl::Status status = Fetch(client, in); !status.ok())
     *result.mutable_failure() = FailureMessage(status).failure();
   in.data.reset();
+  WHERRY_CRASH_POINT("fetch.fetched");
   // The byte at the end says that this is all, even of an empty message.
   (void)sys::WriteAll(in.result.get(), result.SerializeAsString() + '\n').ok();
 }
@@ -114,6 +116,7 @@ absl::Status RunFetcher(const pb::PullRequest& request, sys::UniqueFd socket, pi
   std::atomic<int> running{0};
   while (true) {
     ASSIGN_OR_RETURN(Incoming in, ReceiveFetch(socket.get()));
+    WHERRY_FAIL_POINT("fetch.asked");
     if (!client.ok()) {  // told to who asks
       pb::FetchResult result;
       *result.mutable_failure() = FailureMessage(client.status()).failure();

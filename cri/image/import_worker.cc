@@ -8,6 +8,7 @@
 #include "cri/image/blob_origin.h"
 #include "cri/image/channel.h"
 #include "cri/image/layer_work.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::image {
@@ -16,6 +17,7 @@ namespace {
 absl::Status Import(int control, sys::UniqueFd archive_fd, int staging) {
   ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(staging));
   DiskBudget budget(free_bytes);
+  WHERRY_FAIL_POINT("pull.archive");
   ASSIGN_OR_RETURN(ArchiveFile archive, ArchiveFile::Open(std::move(archive_fd), staging, budget));
   ASSIGN_OR_RETURN(std::vector<PlannedImage> images, PlanImport(archive, HostPlatform()));
   const size_t cpus = std::max(1U, std::thread::hardware_concurrency());

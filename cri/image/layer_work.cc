@@ -17,6 +17,7 @@
 #include "cri/image/layer_name.h"
 #include "cri/image/records.h"
 #include "cri/image/unpack.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -99,6 +100,7 @@ class Unpacker {
   absl::StatusOr<UnpackedLayer> One(const PlannedLayer& layer) {
     const std::string name = LayerDirName(layer.diff_id);
     if (::mkdirat(work_.staging, name.c_str(), 0755) != 0) return sys::Errno(absl::StrCat("mkdir \"", name, "\""));
+    WHERRY_FAIL_POINT("pull.layer_made");
     LayerOutput into;
     ASSIGN_OR_RETURN(into.tree, sys::OpenAt(work_.staging, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     ASSIGN_OR_RETURN(into.index, sys::OpenAt(work_.staging, absl::StrCat(name, kIndexSuffix),
@@ -171,6 +173,7 @@ absl::StatusOr<pb::PullMessage> UnpackImages(const LayerWork& work, const BlobOr
   ASSIGN_OR_RETURN(pb::PullMessage answer, Receive(work.control));
   if (!answer.has_need()) return absl::InternalError("wherryd answered the plan with something else than Need");
   ASSIGN_OR_RETURN(std::vector<PlannedLayer> layers, Choose(images, answer.need()));
+  WHERRY_FAIL_POINT("pull.needed");
   pb::PullMessage done;
   done.mutable_done();
   if (layers.empty()) return done;
@@ -184,7 +187,9 @@ absl::StatusOr<pb::PullMessage> UnpackImages(const LayerWork& work, const BlobOr
     last.mutable_progress()->set_syncing(true);
     RETURN_IF_ERROR(Send(work.control, last));
   }
+  WHERRY_FAIL_POINT("pull.sync");
   if (::syncfs(work.staging) != 0) return sys::Errno("syncfs of the staging directory");
+  WHERRY_FAIL_POINT("pull.synced");
   return done;
 }
 

@@ -10,6 +10,7 @@
 #include "cri/image/manifest_plan.h"
 #include "cri/image/reference.h"
 #include "cri/image/sha256.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::image {
@@ -33,6 +34,7 @@ absl::Status Pull(int control, const pb::PullRequest& request, sys::UniqueFd fet
   ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(staging));
   DiskBudget budget(free_bytes);
   FetchClient origin(std::move(fetcher));
+  WHERRY_FAIL_POINT("pull.manifest");
   ASSIGN_OR_RETURN(PlannedImage image, Plan(origin, reference));
   const size_t threads = std::max<size_t>(1, request.parallel_layers());
   ASSIGN_OR_RETURN(

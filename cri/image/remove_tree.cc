@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -64,6 +65,7 @@ absl::Status Empty(Dir top) {
       continue;
     }
     if (IsDots(e->d_name)) continue;
+    WHERRY_CRASH_POINT("image.unlink");
     ASSIGN_OR_RETURN(bool directory, UnlinkUnlessDirectory(at, e->d_name, e->d_type));
     if (!directory) continue;
     std::string name = e->d_name;
@@ -86,6 +88,7 @@ absl::Status RemoveTree(int dir, const std::string& name) {
   if (!*directory) return absl::OkStatus();
   ASSIGN_OR_RETURN(Dir top, OpenDir(dir, name));
   RETURN_IF_ERROR_CTX(Empty(std::move(top)), absl::StrCat("remove \"", name, "\""));
+  WHERRY_FAIL_POINT("image.rmdir");
   if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
     return sys::Errno(absl::StrCat("rmdir \"", name, "\""));
   return absl::OkStatus();

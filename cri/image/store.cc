@@ -30,6 +30,7 @@
 #include "cri/image/store_checks.h"
 #include "cri/image/store_dirs.h"
 #include "cri/image/task_queue.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -266,6 +267,7 @@ absl::Status Store::Verify(const Reference& reference, const pb::PlannedImage& i
 }
 
 absl::StatusOr<Images> Store::Stage(const Work& work) {
+  WHERRY_FAIL_POINT("image.stage");
   const std::string name = RandomName();
   if (::mkdirat(dirs_.staging(), name.c_str(), 0700) != 0) return sys::Errno("mkdir of the staging directory");
   absl::StatusOr<Images> images = StageInto(name, work);
@@ -274,6 +276,7 @@ absl::StatusOr<Images> Store::Stage(const Work& work) {
 }
 
 absl::StatusOr<Images> Store::StageInto(const std::string& name, const Work& work) {
+  WHERRY_FAIL_POINT("image.staged");
   ASSIGN_OR_RETURN(sys::UniqueFd staging, sys::OpenAt(dirs_.staging(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   std::set<std::string> pinned;
   absl::StatusOr<Outcome> outcome = work(staging.get(), pinned);
@@ -312,6 +315,7 @@ absl::StatusOr<pb::PullMessage> Store::AwaitLayers(PullProcess& pull, const Talk
 
 absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const Talk& talk, std::set<std::string>& pinned) {
   Outcome outcome;
+  WHERRY_FAIL_POINT("image.pull_started");
   ASSIGN_OR_RETURN(pb::PullMessage message, Receive(pull.control()));
   if (message.has_failure()) return FailureStatus(message.failure());
   RETURN_IF_ERROR(CheckPlan(message.plan()));
@@ -323,6 +327,7 @@ absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const Talk& ta
   pb::PullMessage need;
   need.mutable_need()->mutable_diff_ids()->Assign(missing.begin(), missing.end());
   RETURN_IF_ERROR(Send(pull.control(), need));
+  WHERRY_FAIL_POINT("image.need_sent");
   ASSIGN_OR_RETURN(message, AwaitLayers(pull, talk));
   if (message.has_failure()) return FailureStatus(message.failure());
   std::set<std::string> due(missing.begin(), missing.end());
@@ -332,6 +337,7 @@ absl::StatusOr<Store::Outcome> Store::Converse(PullProcess& pull, const Talk& ta
     outcome.layers.push_back(layer);
   }
   if (!message.has_done() || !due.empty()) return absl::InternalError("wherry-pull did not deliver all layers");
+  WHERRY_FAIL_POINT("image.delivered");
   RETURN_IF_ERROR(pull.Wait());
   return outcome;
 }
@@ -346,6 +352,7 @@ absl::StatusOr<std::vector<pb::LayerRecord>> Store::PublishLayers(const Outcome&
       layer.set_generation(damaged->generation() + 1);
     }
     const std::string name = LayerDirName(layer.diff_id()), to = LayerDirName(layer.diff_id(), layer.generation());
+    WHERRY_FAIL_POINT("image.publish");
     absl::Status moved = dirs_.Publish(staging, name, to);
     if (sys::IsErrno(moved, EEXIST)) {  // of an import whose records could not be committed
       RETURN_IF_ERROR(Discard(to));
@@ -354,6 +361,7 @@ absl::StatusOr<std::vector<pb::LayerRecord>> Store::PublishLayers(const Outcome&
     RETURN_IF_ERROR(moved);
     published.push_back(layer);
   }
+  WHERRY_FAIL_POINT("image.sync");
   if (!published.empty()) RETURN_IF_ERROR(dirs_.SyncLayers());
   return published;
 }
@@ -365,8 +373,10 @@ absl::Status Store::Publish(const Outcome& outcome, int staging) {
   for (const pb::PlannedImage& image : outcome.plan.images())
     if (!image.config_text().empty()) change.put_configs.emplace_back(image.id(), image.config_text());
   if (change.put_images.empty() && change.put_layers.empty()) return absl::OkStatus();
+  WHERRY_CRASH_POINT("image.commit");
   absl::Status status = database_->Commit(change);
   if (status.ok()) {
+    WHERRY_CRASH_POINT("image.committed");
     catalog_.Apply(change);
     return status;
   }
@@ -495,7 +505,9 @@ absl::Status Store::MarkRemoved(const std::string& id) {
   record->set_removed(true);
   Change change;
   change.put_images.push_back(*record);
+  WHERRY_FAIL_POINT("image.mark_removed");
   RETURN_IF_ERROR(database_->Commit(change));
+  WHERRY_CRASH_POINT("image.marked_removed");
   catalog_.Apply(change);
   Collect();
   return absl::OkStatus();
@@ -506,13 +518,17 @@ void Store::Collect() {
   const Catalog::Garbage garbage = catalog_.TakeGarbage();
   if (garbage.change.delete_images.empty() && garbage.directories.empty()) return;
   // When the records cannot be deleted now, the next start finds them without their directories, and drops them.
+  WHERRY_CRASH_POINT("image.collect");
   (void)database_->Commit(garbage.change);
+  WHERRY_CRASH_POINT("image.collected");
   for (const std::string& name : garbage.directories) (void)Discard(name);
 }
 
 absl::Status Store::Discard(const std::string& layer_name) {
+  WHERRY_CRASH_POINT("image.discard");  // a failure leaves the directory to the next start
   dirs_.RemoveIndex(layer_name);
   ASSIGN_OR_RETURN(std::string name, dirs_.Retire(layer_name));
+  WHERRY_CRASH_POINT("image.discarded");
   DeleteLater(name);
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #include "absl/strings/escaping.h"
 #include "cri/image/layer_name.h"
 #include "cri/image/remove_tree.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -108,6 +109,7 @@ absl::Status StoreDirs::Publish(int from, const std::string& name, const std::st
     return sys::Errno(absl::StrCat("rename of layer \"", to, "\""), EEXIST);
   if (::renameat(from, index.c_str(), indexes_.get(), to.c_str()) != 0)
     return sys::Errno(absl::StrCat("rename of the index of layer \"", name, "\""));
+  WHERRY_FAIL_POINT("image.index_published");
   if (::renameat2(from, name.c_str(), layers_.get(), to.c_str(), RENAME_NOREPLACE) == 0) return absl::OkStatus();
   return sys::Errno(absl::StrCat("rename of layer \"", name, "\""));
 }
@@ -121,6 +123,7 @@ absl::Status StoreDirs::SyncLayers() const {
 void StoreDirs::RemoveIndex(const std::string& name) const { (void)::unlinkat(indexes_.get(), name.c_str(), 0); }
 
 absl::StatusOr<std::string> StoreDirs::Retire(const std::string& name) const {
+  WHERRY_CRASH_POINT("image.retire");
   std::string to = absl::StrCat("trash-", RandomName());
   if (::renameat(layers_.get(), name.c_str(), staging(), to.c_str()) != 0)
     return sys::Errno(absl::StrCat("rename of layer \"", name, "\""));

@@ -9,6 +9,7 @@
 #include "cri/image/layer_walk.h"
 #include "cri/image/sha256.h"
 #include "cri/image/tar_recorder.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -23,6 +24,7 @@ absl::Status WriteEntries(TarRecorder& stream, const LayerLimits& limits, LayerT
   while (true) {
     ASSIGN_OR_RETURN(const LayerEntry* entry, reader->Next());
     if (entry == nullptr) break;
+    WHERRY_FAIL_POINT("pull.entry");
     RETURN_IF_ERROR(tree.Add(*entry, *reader));
   }
   stream.Consumed(std::numeric_limits<uint64_t>::max());
@@ -77,6 +79,7 @@ absl::StatusOr<UnpackedLayer> Run(const BlobOrigin& origin, const PlannedLayer& 
         absl::StrCat("its decompressed contents have the digest ", is, ", the configuration says ", layer.diff_id));
   UnpackedLayer out;
   ASSIGN_OR_RETURN(out.usage, tree->Finish());
+  WHERRY_FAIL_POINT("pull.unpacked");
   RETURN_IF_ERROR(recorder.Finish());
   RETURN_IF_ERROR(WriteNodes(root.get(), recorder, *index, out));
   ASSIGN_OR_RETURN(out.index_digest, index->Finish());

@@ -12,6 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -111,12 +112,14 @@ absl::Status ResultCache::Put(const CacheEntry& entry) const {
   std::error_code ec;
   std::filesystem::create_directories(dir_, ec);
   if (ec) return sys::Errno(absl::StrCat("create \"", dir_, "\""), ec.value());
+  WHERRY_FAIL_POINT("cni.cache.write");
   const std::string path = PathOf(entry), tmp = path + kTemporary;
   {
     ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenAt(AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
     RETURN_IF_ERROR_CTX(sys::WriteAll(file.get(), json.dump(-1, ' ', false, Json::error_handler_t::replace)),
                         absl::StrCat("\"", tmp, "\""));
   }
+  WHERRY_FAIL_POINT("cni.cache.rename");
   if (::rename(tmp.c_str(), path.c_str()) != 0) return sys::Errno(absl::StrCat("rename \"", tmp, "\""));
   return absl::OkStatus();
 }
@@ -178,6 +181,7 @@ absl::StatusOr<std::vector<cni::Attachment>> ResultCache::Attachments(const std:
 
 absl::Status ResultCache::Remove(const CacheEntry& entry) const {
   const std::string path = PathOf(entry);
+  WHERRY_FAIL_POINT("cni.cache.remove");
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return sys::Errno(absl::StrCat("unlink \"", path, "\""));
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "api/cni/error.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::network {
@@ -94,8 +95,10 @@ absl::StatusOr<std::string> Plugins::Find(const std::string& type) const {
 absl::StatusOr<std::string> Plugins::Run(const std::string& type, const PluginCall& call, Clock::time_point deadline) {
   ASSIGN_OR_RETURN(std::string program, Find(type));
   const std::string context = absl::StrCat("CNI ", call.command, " by plugin \"", type, "\"");
+  WHERRY_FAIL_POINT("cni.call");
   ASSIGN_OR_RETURN_CTX(sys::Children::Ended ended,
                        children_.Run({program, {}, Environment(call, bin_dirs_), call.config}, deadline), context);
+  WHERRY_CRASH_POINT("cni.called");
   if (ended.status != 0) {
     if (IsNothingToDelete(call, ended)) return std::string();
     return sys::Annotate(Failure(ended), context);

@@ -5,6 +5,7 @@
 #include "cri/container/directories.h"
 #include "cri/container/user_namespace.h"
 #include "cri/pod/core.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -14,6 +15,7 @@ namespace {
 namespace cri = ::runtime::v1;
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {
+  WHERRY_FAIL_POINT("pod.file");
   ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenAt(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
   return sys::Annotate(sys::WriteAll(file.get(), text), absl::StrCat("\"", path, "\""));
 }

@@ -12,6 +12,7 @@
 #include "cri/container/directories.h"
 #include "cri/container/ids.h"
 #include "cri/pod/core.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -74,6 +75,7 @@ namespace {
 // DEL needs the namespace, and addresses are released by DEL alone.
 void RemovePodLeftovers(Core& core, const std::string& id) {
   if (shim::Process shim = FindShim(id); shim.pid > 0) Log("shim of pod", id, core.containers.hub.End(id, shim));
+  WHERRY_CRASH_POINT("leftovers.pod");
   network::PodNetwork pod;
   pod.pod_id = id;
   pod.netns_path = core.paths.netns(id);

@@ -12,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "cri/network/strays.h"
 #include "cri/pod/core.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -90,6 +91,7 @@ void ForEachPod(const std::vector<store::Pod>& pods, const std::function<absl::S
 // What a crash interrupted is finished or undone. A pod that cannot be undone now becomes visible as a stopped one, so that
 // the kubelet's garbage collection tries again.
 absl::Status Finish(Core& core, const store::PodRecord& pod) {
+  WHERRY_FAIL_POINT("recover.finish");
   if (pod.state() == store::POD_STOPPING) return Stop(core, pod.id());
   if (pod.state() != store::POD_CREATING && pod.state() != store::POD_REMOVING) return absl::OkStatus();
   absl::Status removed = Remove(core, pod.id());
@@ -115,13 +117,16 @@ absl::Status Recover(Core& core) {
   ASSIGN_OR_RETURN(std::string boot, sys::ReadFileAt(AT_FDCWD, "/proc/sys/kernel/random/boot_id"));
   const std::string boot_id(absl::StripAsciiWhitespace(boot));
   KillStrayPlugins(core);
+  WHERRY_CRASH_POINT("recover.pods");
   ForEachPod(core.store.Pods(), [&](const store::PodRecord& pod) { return RecoverPod(core, pod, boot_id); });
+  WHERRY_CRASH_POINT("recover.inbox");
   core.containers.inbox.Open(&core);
   // Requests need not wait for the rest, and must not: it calls CNI plugins, and what they need may be a pod itself, which
   // nobody can start before we serve. Records and leases keep it apart from requests.
   // Only pods of before: a new one that is being created must not be taken for an interrupted one.
   core.finisher = std::thread([&core, pods = core.store.Pods()] {
     ForEachPod(pods, [&](const store::PodRecord& pod) { return Finish(core, pod); });
+    WHERRY_CRASH_POINT("recover.leftovers");
     RemoveLeftovers(core);
   });
   return absl::OkStatus();

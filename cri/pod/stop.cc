@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "cri/pod/core.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::pod {
@@ -31,9 +32,11 @@ network::PodNetwork NetworkOf(const store::PodRecord& pod) {
 
 absl::Status Unpin(const std::string& path) {
   if (path.empty()) return absl::OkStatus();
+  WHERRY_FAIL_POINT("netns.unmount");
   // Detached: somebody may be looking into the namespace at this moment.
   if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
     return sys::Errno(absl::StrCat("umount2 \"", path, "\""));
+  WHERRY_FAIL_POINT("netns.unlink");
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return sys::Errno(absl::StrCat("unlink \"", path, "\""));
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 #include "absl/synchronization/mutex.h"
 #include "cri/store/database.h"
 #include "cri/store/index.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 // Group commit without a thread of its own: the first caller to find nobody writing commits for everybody who has
@@ -119,7 +120,9 @@ class SqliteStore final : public Store {
     std::vector<const Change*> changes;
     changes.reserve(batch.size());
     for (const Write* write : batch) changes.push_back(&write->change);
+    WHERRY_FAIL_POINT("store.commit");
     RETURN_IF_ERROR(database_->Commit(changes));
+    WHERRY_CRASH_POINT("store.committed");
     const std::vector<Changed> changed = Publish(batch);
     for (const Changed& change : changed)
       if (observer_) observer_(change);

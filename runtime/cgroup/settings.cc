@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "runtime/cgroup/limits.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -58,6 +59,7 @@ absl::Status Refused(const Setting& setting, int err) {
 }
 
 absl::Status WriteOne(const Setting& setting, std::vector<Undo>& done) {
+  WHERRY_FAIL_POINT("cgroup.write");
   sys::UniqueFd fd(::open(absl::StrCat(setting.dir, "/", setting.file).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) {
     if (errno == ENOENT && setting.optional && ::access(setting.dir.c_str(), F_OK) == 0) return absl::OkStatus();

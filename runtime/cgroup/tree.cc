@@ -20,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "runtime/cgroup/kill.h"
 #include "runtime/cgroup/names.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -49,6 +50,7 @@ bool Remove(const std::string& dir) { return ::rmdir(dir.c_str()) == 0 || errno 
 absl::StatusOr<bool> RemovePass(const std::string& dir) {
   ASSIGN_OR_RETURN(std::vector<std::string> dirs, Subtree(dir));
   for (auto it = dirs.rbegin(); it != dirs.rend(); ++it) {
+    WHERRY_CRASH_POINT("cgroup.rmdir");
     if (Remove(*it)) continue;
     if (errno != EBUSY && errno != ENOTEMPTY) return sys::Errno(absl::StrCat("rmdir \"", *it, "\""));
     return false;
@@ -79,6 +81,7 @@ std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind
 absl::Status MakeDirs(const std::string& mount, const std::string& path, std::vector<std::string>& made) {
   const std::string dir = path == "/" ? mount : absl::StrCat(mount, path);
   if (path.empty() || path == "/") return absl::OkStatus();
+  WHERRY_FAIL_POINT("cgroup.make");
   if (::mkdir(dir.c_str(), 0755) != 0) {
     if (errno == EEXIST) return absl::OkStatus();
     if (errno != ENOENT) return sys::Errno(absl::StrCat("mkdir \"", dir, "\""));
@@ -86,6 +89,7 @@ absl::Status MakeDirs(const std::string& mount, const std::string& path, std::ve
     if (::mkdir(dir.c_str(), 0755) != 0)
       return errno == EEXIST ? absl::OkStatus() : sys::Errno(absl::StrCat("mkdir \"", dir, "\""));
   }
+  WHERRY_CRASH_POINT("cgroup.made");
   made.push_back(dir);
   return absl::OkStatus();
 }
@@ -124,6 +128,7 @@ absl::StatusOr<std::vector<int>> ProcessesBelow(const std::string& dir) {
 }
 
 absl::Status RemoveTree(const std::string& dir) {
+  WHERRY_FAIL_POINT("cgroup.remove");
   if (Remove(dir)) return absl::OkStatus();
   if (errno != EBUSY && errno != ENOTEMPTY) return sys::Errno(absl::StrCat("rmdir \"", dir, "\""));
   const Deadline deadline(kRemoveTimeoutMs);

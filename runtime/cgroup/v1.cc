@@ -33,6 +33,7 @@
 #include "runtime/cgroup/stats.h"
 #include "runtime/cgroup/tree.h"
 #include "runtime/cgroup/v2_limits.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -217,7 +218,9 @@ class V1 : public Cgroups {
     RETURN_IF_ERROR(CheckDeviceRules(rules));
     const std::string dir = Dir("devices", path);
     if (dir.empty()) return absl::FailedPreconditionError("this host has no devices cgroup");
+    WHERRY_FAIL_POINT("cgroup.devices");
     RETURN_IF_ERROR(sys::WriteFileAt(AT_FDCWD, absl::StrCat(dir, "/", kDevicesDeny), "a"));
+    WHERRY_FAIL_POINT("cgroup.no_devices");
     ASSIGN_OR_RETURN(sys::UniqueFd allow, sys::OpenAt(AT_FDCWD, absl::StrCat(dir, "/", kDevicesAllow), O_WRONLY));
     for (const DeviceRule& rule : rules) RETURN_IF_ERROR(AllowDevice(allow.get(), rule));
     return absl::OkStatus();
@@ -235,6 +238,7 @@ class V1 : public Cgroups {
 
   absl::Status Kill(const std::string& path, int timeout_ms) override {
     RETURN_IF_ERROR(CheckBelowRoot(path));
+    WHERRY_FAIL_POINT("cgroup.kill");
     const Deadline deadline(timeout_ms);
     if (!layout_.unified.empty()) RETURN_IF_ERROR(KillByUnified(Join(layout_.unified, path), path, deadline));
     // Processes that never were in the v2 tree, or all of them on pure v1.

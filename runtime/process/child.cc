@@ -15,6 +15,7 @@
 #include "runtime/process/report.h"
 #include "runtime/security/credentials.h"
 #include "runtime/security/user.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/path.h"
 #include "runtime/sys/status.h"
@@ -161,6 +162,7 @@ absl::Status RunProgram(Inside inside, Channels& channels) {
   const shim::v1::User& user = resolved.user;
   if (inside.users.valid()) RETURN_IF_ERROR(CheckMapped(user, inside.users));
   ASSIGN_OR_RETURN(Program program, Program::Prepare(process, resolved.home));
+  WHERRY_FAIL_POINT("program.prepared");
   RETURN_IF_ERROR(ReportUser(channels.report.get(), user));
   RETURN_IF_ERROR(inside.pty != nullptr ? SetTerminal(*inside.pty, channels, user.uid())
                                         : SetStreams(inside.stdio, user.uid()));
@@ -169,6 +171,7 @@ absl::Status RunProgram(Inside inside, Channels& channels) {
   absl::Status directory = ChangeDirectory(root, process.cwd());
   const bool as_user = sys::IsErrno(directory, EACCES);
   if (!as_user) RETURN_IF_ERROR(directory);
+  WHERRY_FAIL_POINT("program.ready");
   RETURN_IF_ERROR(KeepOnlyOwnDescriptors(channels));
   BecomeProgram(process, user, program, as_user);
 }

@@ -17,6 +17,7 @@
 #include "runtime/process/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/rootfs/pty.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/path.h"
 #include "runtime/sys/process.h"
@@ -37,9 +38,11 @@ absl::Status RunExec(const shim::v1::ExecRequest& request, const PodContext& pod
                      Channels& channels) {
   const shim::v1::Process& process = request.process();
   ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
+  WHERRY_FAIL_POINT("exec.born");
   RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
   RETURN_IF_ERROR(PrepareOutside(process, procfs, stdio, pod.users));
   RETURN_IF_ERROR(EnterContainer(init_pidfd, pod.users));
+  WHERRY_FAIL_POINT("exec.entered");
   std::optional<rootfs::Pty> pty;
   if (process.tty()) {
     ASSIGN_OR_RETURN(sys::UniqueFd root, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));

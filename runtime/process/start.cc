@@ -10,6 +10,7 @@
 #include "runtime/process/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/rootfs/rootfs.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
 #include "runtime/sys/user_namespace.h"
@@ -20,10 +21,13 @@ namespace {
 // What only the host's root can do with the container's cgroup, up to a complete tree.
 absl::StatusOr<rootfs::Root> AssembleRoot(const shim::v1::StartContainerRequest& request, const PodContext& pod,
                                           const sys::UniqueFd& procfs) {
+  WHERRY_FAIL_POINT("init.born");
   RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
   // Only now: the namespace begins where its maker is.
   RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWCGROUP), "cgroup namespace");
+  WHERRY_FAIL_POINT("init.in_cgroup");
   ASSIGN_OR_RETURN(rootfs::Root root, rootfs::Assemble(request, {pod.shm, pod.shm_namespace, procfs, pod.users}));
+  WHERRY_FAIL_POINT("init.assembled");
   RETURN_IF_ERROR(rootfs::Enter(root));
   return root;
 }
@@ -51,6 +55,7 @@ absl::Status RunHelper(const shim::v1::StartContainerRequest& request, const Pod
   tree.mounts.reset(::openat(procfs.get(), "self/ns/mnt", O_RDONLY | O_CLOEXEC));
   if (!tree.mounts.valid()) return sys::Errno("open \"/proc/self/ns/mnt\"");
   tree.pty = std::move(root.pty);
+  WHERRY_FAIL_POINT("init.hand_over");
   RETURN_IF_ERROR(SendTree(handover.from.get(), tree));
   ::_exit(0);
 }
@@ -62,6 +67,7 @@ absl::Status RunMappedInit(const shim::v1::StartContainerRequest& request, const
   ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
   RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
   RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWCGROUP), "cgroup namespace");
+  WHERRY_FAIL_POINT("init.mapped");
   auto tree = ReceiveTree(handover.to.get());
   if (absl::IsAborted(tree.status())) ::_exit(127);  // the helper has reported why, or was killed
   RETURN_IF_ERROR(tree.status());

@@ -9,6 +9,7 @@
 
 #include "runtime/shim/kill.h"
 #include "runtime/shim/oom.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/null_device.h"
 #include "runtime/sys/status.h"
 
@@ -44,6 +45,7 @@ absl::StatusOr<std::unique_ptr<Container>> Container::Start(const Workbench& ben
     return absl::InvalidArgumentError(absl::StrCat("log max_line ", request.log().max_line(), " is over 256 KiB"));
   std::unique_ptr<Container> container(new Container(bench, request, observer));
   ASSIGN_OR_RETURN(container->log_, LogFile::Open(request.log()));
+  WHERRY_FAIL_POINT("shim.log_opened");
   RETURN_IF_ERROR(container->Launch(request, target));
   return container;
 }
@@ -53,6 +55,7 @@ absl::Status Container::Launch(const v1::StartContainerRequest& request, const C
   std::optional<pid_t> target_pid;
   if (target != nullptr) target_pid = target->pid();
   ASSIGN_OR_RETURN(process::Launch launch, process::StartContainer(request, bench_.pod, target_pid, std::move(stdio)));
+  WHERRY_CRASH_POINT("shim.cloned");
   state_.set_pid(launch.pid);
   ASSIGN_OR_RETURN(task_, Task::Follow(bench_.poller, bench_.reaper, std::move(launch), this));
   return absl::OkStatus();
@@ -120,6 +123,7 @@ void Container::OnReady(uint32_t) {
 }
 
 void Container::Finish() {
+  WHERRY_CRASH_POINT("shim.ended");
   phase_ = State::kEnded;
   for (auto& stream : streams_) {
     if (stream == nullptr) continue;

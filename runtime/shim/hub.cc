@@ -21,6 +21,7 @@
 #include "runtime/shim/process_id.h"
 #include "runtime/shim/socket.h"
 #include "runtime/shim/spawn.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::shim {
@@ -148,19 +149,23 @@ std::shared_ptr<Link> HubImpl::FindByKey(uint64_t key) {
 
 absl::StatusOr<Process> HubImpl::Spawn(const std::string& pod_id, const std::string& socket_path) {
   if (Find(pod_id) != nullptr) return absl::AlreadyExistsError(absl::StrCat("a shim of pod \"", pod_id, "\""));
+  WHERRY_FAIL_POINT("hub.listen");
   ASSIGN_OR_RETURN(sys::UniqueFd listener, ListenAt(socket_path));
+  WHERRY_FAIL_POINT("hub.spawn");
   ASSIGN_OR_RETURN(Spawner::Child child,
                    spawner_.Start(shm_in_namespace_ ? "--shm-in-namespace" : "", pod_id, listener));
   listener.reset();
   // From here on a failure must not leave a shim behind that nobody knows.
   const int pidfd = child.pidfd.get();
   auto connect = [&]() -> absl::StatusOr<Process> {
+    WHERRY_FAIL_POINT("hub.spawned");
     Process process{child.pid, 0};
     ASSIGN_OR_RETURN(process.start_time, StartTime(child.pid));
     ASSIGN_OR_RETURN(sys::UniqueFd socket, ConnectTo(socket_path));
     sys::UniqueFd copy(::fcntl(pidfd, F_DUPFD_CLOEXEC, 3));
     if (!copy.valid()) return sys::Errno("fcntl F_DUPFD_CLOEXEC");
     ASSIGN_OR_RETURN(auto link, AddLink(pod_id, std::move(socket), std::move(copy)));
+    WHERRY_FAIL_POINT("hub.connected");
     // It speaks our version, being our copy of the program; its answer is not worth waiting for.
     RETURN_IF_ERROR(link->Post(HelloRequest()));
     return process;
@@ -192,12 +197,16 @@ absl::Status HubImpl::Connect(const std::string& pod_id, const std::string& sock
 
 absl::StatusOr<Reply> HubImpl::Call(const std::string& pod_id, v1::Request request, absl::Duration timeout,
                                     std::vector<sys::UniqueFd> fds) {
+  WHERRY_FAIL_POINT("hub.call");
   std::shared_ptr<Link> link = Find(pod_id);
   if (link == nullptr) return absl::UnavailableError(absl::StrCat("no shim of pod \"", pod_id, "\""));
-  return link->Call(std::move(request), timeout, std::move(fds));
+  auto reply = link->Call(std::move(request), timeout, std::move(fds));
+  WHERRY_CRASH_POINT("hub.answered");
+  return reply;
 }
 
 absl::Status HubImpl::End(const std::string& pod_id, const Process& process) {
+  WHERRY_FAIL_POINT("hub.end");
   std::shared_ptr<Link> link = Find(pod_id);
   sys::UniqueFd opened;
   int pidfd = -1;
@@ -214,11 +223,13 @@ absl::Status HubImpl::End(const std::string& pod_id, const Process& process) {
     opened = std::move(*found);
     pidfd = opened.get();
   }
+  WHERRY_CRASH_POINT("hub.shutdown_sent");
   bool ended = link != nullptr && WaitForEnd(pidfd, kShutdownTimeout);
   if (!ended) {
     (void)::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
     ended = WaitForEnd(pidfd, kKillTimeout);
   }
+  WHERRY_CRASH_POINT("hub.ended");
   ReapByPidfd(pidfd);
   if (link != nullptr) (void)RemoveLink(link);
   if (!ended) return absl::DeadlineExceededError(absl::StrCat("shim ", process.pid, " does not die"));

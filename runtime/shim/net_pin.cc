@@ -12,6 +12,7 @@
 
 #include <cstring>
 
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 #include "runtime/sys/unique_fd.h"
 
@@ -19,6 +20,7 @@ namespace wherry::shim {
 namespace {
 
 absl::Status MountNamespaceOn(int target) {
+  WHERRY_FAIL_POINT("shim.pin_file");
   sys::UniqueFd own(::open_tree(AT_FDCWD, "/proc/self/ns/net", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   if (!own.valid()) return sys::Errno("open_tree \"/proc/self/ns/net\"");
   if (::move_mount(own.get(), "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
@@ -43,6 +45,7 @@ absl::Status PinNetworkNamespace(const std::string& path) {
   sys::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444));
   if (!file.valid()) return sys::Errno(absl::StrCat("create \"", path, "\""));
   absl::Status status = MountNamespaceOn(file.get());
+  WHERRY_CRASH_POINT("shim.pinned");
   if (status.ok()) return status;
   (void)::unlink(path.c_str());
   return sys::Annotate(status, absl::StrCat("pin on \"", path, "\""));

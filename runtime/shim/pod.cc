@@ -19,6 +19,7 @@
 #include "runtime/shim/procfs.h"
 #include "runtime/shim/shared_memory.h"
 #include "runtime/shim/sysctl.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 #include "runtime/sys/user_namespace.h"
@@ -93,14 +94,17 @@ absl::StatusOr<Pod> MakeRest(const v1::SetupPodRequest& request, sys::UserNamesp
   Pod pod;
   pod.context.users = std::move(users);
   if (request.new_ipc()) {
+    WHERRY_FAIL_POINT("shim.shm");
     ASSIGN_OR_RETURN(SharedMemory shm, MakeSharedMemory(request.shm_size(), pod.context.users, shm_in_namespace));
     pod.context.shm = std::move(shm.detached);
     pod.context.shm_namespace = std::move(shm.mount_namespace);
   }
   if (request.shared_pid()) {
+    WHERRY_FAIL_POINT("shim.pod_init");
     ASSIGN_OR_RETURN(pod.init, StartPodInit(request.cgroup(), pod.context.users));
     pod.context.pid_namespace = std::move(pod.init.pid_namespace);
   }
+  WHERRY_FAIL_POINT("shim.made");
   if (request.oom_score_adj() != 0) SetOomScoreAdj(request.oom_score_adj());
   return pod;
 }
@@ -110,7 +114,9 @@ absl::StatusOr<Pod> MakeRest(const v1::SetupPodRequest& request, sys::UserNamesp
 absl::StatusOr<Pod> SetupPod(const v1::SetupPodRequest& request, bool shm_in_namespace) {
   RETURN_IF_ERROR(Check(request));
   ASSIGN_OR_RETURN(SysctlValues sysctls, CheckedSysctls(request));
+  WHERRY_FAIL_POINT("shim.setup");
   ASSIGN_OR_RETURN(sys::UserNamespace users, EnterNamespaces(request, std::move(sysctls)));
+  WHERRY_FAIL_POINT("shim.namespaces");
   if (request.new_net()) RETURN_IF_ERROR(PinNetworkNamespace(request.netns_path()));
   auto pod = MakeRest(request, std::move(users), shm_in_namespace);
   if (!pod.ok() && request.new_net()) {

@@ -19,6 +19,7 @@
 #include <cerrno>
 
 #include "runtime/shim/empty_root.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
@@ -120,6 +121,7 @@ absl::StatusOr<PodInit> StartPodInit(const v1::Cgroup& cgroup, const sys::UserNa
   ASSIGN_OR_RETURN(plan.root, DetachedTmpfs("4k", "0555"));
   ASSIGN_OR_RETURN_CTX(sys::CloneResult clone, CloneInit(plan), "the pod's init");
   PodInit init{clone.pid, std::move(clone.pidfd), sys::UniqueFd()};
+  WHERRY_CRASH_POINT("shim.init_cloned");
   out.reset();
   auto report = sys::ReadAll(in.get(), 4096);
   if (!report.ok() || !report->empty())

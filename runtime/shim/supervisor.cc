@@ -12,6 +12,7 @@
 
 #include <algorithm>
 
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::shim {
@@ -167,6 +168,7 @@ absl::Status Supervisor::StartContainer(Asker asker, const v1::StartContainerReq
   const std::string& id = request.container_id();
   if (id.empty()) return absl::InvalidArgumentError("container_id is empty");
   if (containers_.count(id) != 0) return absl::AlreadyExistsError(absl::StrCat("container \"", id, "\""));
+  WHERRY_FAIL_POINT("shim.start");
   if (containers_.size() >= kMaxContainers) return absl::ResourceExhaustedError("too many containers in one pod");
   const Container* target = nullptr;
   if (request.pid_namespace() == v1::PID_TARGET) {
@@ -195,11 +197,13 @@ void Supervisor::OnContainerStarted(Container& container, const absl::Status& st
     started->set_started_at_ns(state.started_at_ns());
     *started->mutable_user() = state.user();
   }
+  WHERRY_CRASH_POINT("shim.answer_start");
   Answer(asker, std::move(reply));
   (void)::malloc_trim(0);  // the request was big (a seccomp filter, an environment) and the next may be days away
 }
 
 void Supervisor::OnContainerEnded(Container& container) {
+  WHERRY_CRASH_POINT("shim.tell_end");
   v1::Message event;
   event.mutable_container_exited()->set_container_id(container.id());
   *event.mutable_container_exited()->mutable_exit() = container.Describe().exit();
@@ -216,12 +220,14 @@ absl::Status Supervisor::StartExec(Asker asker, const v1::ExecRequest& request, 
   if (request.exec_id().empty()) return absl::InvalidArgumentError("exec_id is empty");
   if (execs_.count(request.exec_id()) != 0)
     return absl::AlreadyExistsError(absl::StrCat("exec \"", request.exec_id(), "\""));
+  WHERRY_FAIL_POINT("shim.exec");
   if (execs_.size() >= kMaxExecs) return absl::ResourceExhaustedError("too many execs in one pod");
   if (fds.size() != (request.process().tty() ? 0U : 3U))
     return absl::InvalidArgumentError("an exec needs three descriptors, or none with a tty");
   process::Stdio stdio;
   if (!fds.empty()) stdio = {std::move(fds[0]), std::move(fds[1]), std::move(fds[2])};
   ASSIGN_OR_RETURN(auto exec, Exec::Start(Bench(), request, *container, std::move(stdio), this));
+  WHERRY_CRASH_POINT("shim.exec_cloned");
   exec->asker = asker;
   execs_[request.exec_id()] = std::move(exec);
   return absl::OkStatus();
@@ -242,6 +248,7 @@ void Supervisor::OnExecStarted(Exec& exec, absl::StatusOr<sys::UniqueFd> tty_mas
 }
 
 void Supervisor::OnExecEnded(Exec& exec, const v1::Exit& exit) {
+  WHERRY_CRASH_POINT("shim.tell_exec_end");
   v1::Message event;
   event.mutable_exec_exited()->set_exec_id(exec.id());
   *event.mutable_exec_exited()->mutable_exit() = exit;
@@ -273,6 +280,7 @@ absl::Status Supervisor::Signal(const v1::SignalRequest& request) {
     return absl::InvalidArgumentError("only SIGKILL can be sent to all processes");
   if (!request.exec_id().empty()) return SignalExec(request);
   ASSIGN_OR_RETURN(Container * container, Find(request.container_id()));
+  WHERRY_FAIL_POINT("shim.signal");
   return request.all() ? container->KillAll() : container->Signal(request.signal());
 }
 
@@ -284,6 +292,7 @@ absl::Status Supervisor::SignalExec(const v1::SignalRequest& request) {
 
 absl::Status Supervisor::Forget(const std::string& container_id) {
   ASSIGN_OR_RETURN(Container * container, Find(container_id));
+  WHERRY_FAIL_POINT("shim.forget");
   if (container->state() != Container::State::kEnded)
     return absl::FailedPreconditionError(absl::StrCat("container \"", container_id, "\" has not ended"));
   containers_.erase(container_id);
@@ -296,10 +305,12 @@ void Supervisor::State(v1::StateReply* reply) const {
 }
 
 void Supervisor::Shutdown() {
+  WHERRY_CRASH_POINT("shim.shutdown");
   if (!ending_) poller_.SetTimer(this, kShutdownMs);
   ending_ = true;
   for (auto& [id, exec] : execs_) (void)exec->Signal(SIGKILL);
   for (auto& [id, container] : containers_) (void)container->KillAll();
+  WHERRY_CRASH_POINT("shim.killed");
   if (pod_.has_value() && pod_->init.pid > 0)
     (void)::syscall(SYS_pidfd_send_signal, pod_->init.pidfd.get(), SIGKILL, nullptr, 0);
 }
