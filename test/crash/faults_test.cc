@@ -1,0 +1,355 @@
+// One pod meets what hosts have: a file system that does not answer, a full disk, a process that is stopped, a plugin that babbles. No
+// other pod may notice, nor Status nor the lists; and when the trouble is over, so is its trace.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+
+#include "test/crash/hung_files.h"
+#include "test/e2e/census.h"
+#include "test/e2e/node.h"
+
+namespace wherry::crash {
+namespace {
+
+namespace cri = ::runtime::v1;
+namespace fs = std::filesystem;
+using e2e::Eventually;
+using testing::HasSubstr;
+
+class FaultsTest : public e2e::NodeTest {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(NodeTest::SetUp());
+    const std::string warm = node.RunPod("warm");  // bridge and directories come to be
+    node.Run(warm, "c", {"true"});
+    node.RemovePod(warm);
+    before_ = e2e::TakeAtRest(node.dir(), node.cgroup(), node.pid());
+    before_.daemon_fds = 0;
+    good_ = node.RunPod("good");
+    neighbour_ = node.Run(good_, "c", {"sleep", "1000"});
+  }
+
+  template <typename Stub, typename Verb, typename Request, typename Response>
+  static grpc::Status Call(Stub& stub, Verb verb, const Request& request, Response* response, int seconds = 30) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(seconds));
+    return (stub.*verb)(&context, request, response);
+  }
+
+  // The whole life of another pod, and every list.
+  void ExpectOthersGoOn() {
+    using Stub = cri::RuntimeService::Stub;
+    ExpectReadsGoOn();
+    EXPECT_EQ(node.Exec(neighbour_, {"true"}).exit_code(), 0);
+    cri::ListContainerStatsResponse stats;
+    EXPECT_TRUE(Call(node.runtime(), &Stub::ListContainerStats, cri::ListContainerStatsRequest(), &stats).ok());
+    cri::ListPodSandboxStatsResponse pod_stats;
+    EXPECT_TRUE(Call(node.runtime(), &Stub::ListPodSandboxStats, cri::ListPodSandboxStatsRequest(), &pod_stats).ok());
+    const std::string pod = node.RunPod("another" + std::to_string(++others_));
+    const std::string container = node.Run(pod, "c", {"sleep", "1000"});
+    EXPECT_EQ(node.Exec(container, {"true"}).exit_code(), 0);
+    EXPECT_TRUE(node.TryStop(container, 0).ok());
+    node.RemovePod(pod);
+  }
+  void ExpectReadsGoOn() {
+    using Stub = cri::RuntimeService::Stub;
+    cri::StatusResponse status;
+    EXPECT_TRUE(Call(node.runtime(), &Stub::Status, cri::StatusRequest(), &status).ok());
+    cri::ListPodSandboxResponse pods;
+    EXPECT_TRUE(Call(node.runtime(), &Stub::ListPodSandbox, cri::ListPodSandboxRequest(), &pods).ok());
+    cri::ListContainersResponse containers;
+    EXPECT_TRUE(Call(node.runtime(), &Stub::ListContainers, cri::ListContainersRequest(), &containers).ok());
+    EXPECT_EQ(node.Status(neighbour_).state(), cri::CONTAINER_RUNNING);
+    cri::ListImagesResponse images;
+    EXPECT_TRUE(Call(node.images(), &cri::ImageService::Stub::ListImages, cri::ListImagesRequest(), &images).ok());
+    EXPECT_EQ(images.images_size(), 1);
+  }
+  void ExpectNothingLeft() {
+    node.RemovePod(good_);
+    std::string difference;
+    Eventually("the host to be as before", [&] {
+      e2e::Census now = e2e::Take(node.dir(), node.cgroup(), node.pid());
+      now.daemon_fds = 0;
+      return (difference = e2e::Difference(before_, now)).empty();
+    });
+    EXPECT_EQ(difference, "");
+  }
+
+  static pid_t ShimOf(const std::string& pod) {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      std::ifstream in(entry.path() / "cmdline");
+      const std::string line{std::istreambuf_iterator<char>(in), {}};
+      if (line.find("wherry-shim") != std::string::npos && line.find(pod) != std::string::npos)
+        return std::stoi(entry.path().filename());
+    }
+    return -1;
+  }
+  // The container's directory in the hierarchy that has the file.
+  std::string CgroupWith(const std::string& container, const std::string& file) {
+    for (const auto& top : fs::directory_iterator("/sys/fs/cgroup")) {
+      std::error_code ec;
+      const std::string own = top.path().string() + node.cgroup();
+      if (!fs::is_directory(own, ec)) continue;
+      for (const auto& entry : fs::recursive_directory_iterator(own, ec))
+        if (entry.path().filename() == container && fs::exists(entry.path() / file)) return entry.path();
+    }
+    return "";
+  }
+  std::future<grpc::Status> Async(const std::function<grpc::Status()>& call) {
+    return std::async(std::launch::async, call);
+  }
+
+  e2e::Census before_;
+  std::string good_, neighbour_;
+  int others_ = 0;
+};
+
+// What is looked at when a container is created, and again when it starts.
+TEST_F(FaultsTest, AVolumeThatDoesNotAnswer) {
+  HungFiles hung("/mnt/hung");
+  const std::string bad = node.RunPod("bad");
+  cri::CreateContainerRequest request = node.CreateRequest(bad, "c", {"sleep", "1000"});
+  auto& mount = *request.mutable_config()->add_mounts();
+  mount.set_host_path(hung.path() + "/volume");
+  mount.set_container_path("/volume");
+  auto created = Async([&] {
+    cri::CreateContainerResponse response;
+    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
+  });
+  ExpectOthersGoOn();
+  EXPECT_TRUE(node.TryStopPod(bad).ok());
+  ExpectOthersGoOn();
+  hung.End();
+  EXPECT_FALSE(created.get().ok());
+  node.RemovePod(bad);
+  ExpectNothingLeft();
+}
+
+TEST_F(FaultsTest, AVolumeThatStopsToAnswerBeforeTheStart) {
+  fs::create_directories("/mnt/hung/volume");
+  const std::string bad = node.RunPod("bad");
+  const std::string container = node.Create(bad, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
+    auto& mount = *config.add_mounts();
+    mount.set_host_path("/mnt/hung/volume");
+    mount.set_container_path("/volume");
+  });
+  HungFiles hung("/mnt/hung");
+  auto started = Async([&] { return node.TryStart(container); });
+  ExpectOthersGoOn();
+  // The program's process is killed where it waits.
+  EXPECT_TRUE(node.TryStop(container, 0).ok());
+  EXPECT_FALSE(started.get().ok());
+  ExpectOthersGoOn();
+  node.RemovePod(bad);
+  hung.End();
+  ExpectNothingLeft();
+}
+
+TEST_F(FaultsTest, AStoppedShim) {
+  const std::string bad = node.RunPod("bad");
+  const std::string container = node.Run(bad, "c", {"sleep", "1000"});
+  const pid_t shim = ShimOf(bad);
+  ASSERT_GT(shim, 0);
+  ASSERT_EQ(kill(shim, SIGSTOP), 0);
+  auto executed = Async([&] {
+    cri::ExecSyncRequest request;
+    request.set_container_id(container);
+    request.add_cmd("true");
+    request.set_timeout(1);
+    cri::ExecSyncResponse response;
+    return Call(node.runtime(), &cri::RuntimeService::Stub::ExecSync, request, &response, 60);
+  });
+  ExpectOthersGoOn();
+  auto stopped = Async([&] { return node.TryStopPod(bad); });
+  ExpectOthersGoOn();
+  executed.get();
+  stopped.get();  // the shim could not tell that the container has ended
+  node.RemovePod(bad);
+  ExpectNothingLeft();
+}
+
+TEST_F(FaultsTest, AFrozenContainer) {
+  const std::string bad = node.RunPod("bad");
+  const std::string container = node.Run(bad, "c", {"sleep", "1000"});
+  std::string directory = CgroupWith(container, "freezer.state");
+  if (!directory.empty()) {
+    std::ofstream(directory + "/freezer.state") << "FROZEN";
+  } else {
+    directory = CgroupWith(container, "cgroup.freeze");
+    ASSERT_NE(directory, "");
+    std::ofstream(directory + "/cgroup.freeze") << "1";
+  }
+  cri::ExecSyncRequest request;
+  request.set_container_id(container);
+  request.add_cmd("true");
+  request.set_timeout(1);
+  cri::ExecSyncResponse response;
+  EXPECT_EQ(Call(node.runtime(), &cri::RuntimeService::Stub::ExecSync, request, &response, 60).error_code(),
+            grpc::DEADLINE_EXCEEDED);
+  ExpectOthersGoOn();
+  EXPECT_TRUE(node.TryStop(container, 1).ok());
+  EXPECT_EQ(node.Status(container).exit_code(), 137);
+  node.RemovePod(bad);
+  ExpectNothingLeft();
+}
+
+TEST_F(FaultsTest, AFullDiskUnderLogs) {
+  const std::string logs = node.log_dir() + "/bad";
+  fs::create_directories(logs);
+  ASSERT_EQ(mount("logs", logs.c_str(), "tmpfs", 0, "size=64k"), 0);
+  const std::string bad = node.RunPod("bad");
+  const std::string container = node.Run(bad, "c",
+                                         {"sh", "-c",
+                                          "i=0; while [ $i -lt 4000 ]; do echo 'a line of fifty bytes, to fill the "
+                                          "disk with it'; i=$((i+1)); done; exit 3"});
+  EXPECT_EQ(node.WaitExited(container).exit_code(), 3) << "it does not wait for a log";
+  EXPECT_GE(node.Log(container).size(), 32u << 10);
+  ExpectOthersGoOn();
+  node.RemovePod(bad);
+  umount2(logs.c_str(), MNT_DETACH);
+  ExpectNothingLeft();
+}
+
+TEST_F(FaultsTest, MoreDescriptorsThanWherrydMayHave) {
+  rlim_t free = 0;  // the least number that is not in use
+  while (fs::exists(fs::symlink_status("/proc/" + std::to_string(node.pid()) + "/fd/" + std::to_string(free)))) ++free;
+  struct rlimit old {
+  }, low{};
+  ASSERT_EQ(prlimit(node.pid(), RLIMIT_NOFILE, nullptr, &old), 0);
+  low = {free + 1, old.rlim_max};
+  ASSERT_EQ(prlimit(node.pid(), RLIMIT_NOFILE, &low, nullptr), 0);
+  for (int i = 0; i < 8; ++i) {
+    cri::RunPodSandboxRequest request;
+    *request.mutable_config() = node.PodConfig("bad" + std::to_string(i));
+    cri::RunPodSandboxResponse response;
+    const grpc::Status status = Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(status.error_message(), HasSubstr("Too many open files"));
+  }
+  ExpectReadsGoOn();
+  ASSERT_EQ(prlimit(node.pid(), RLIMIT_NOFILE, &old, nullptr), 0);
+  ExpectOthersGoOn();
+  cri::ListPodSandboxResponse pods;
+  EXPECT_TRUE(
+      Call(node.runtime(), &cri::RuntimeService::Stub::ListPodSandbox, cri::ListPodSandboxRequest(), &pods).ok());
+  for (const auto& pod : pods.items())
+    if (pod.id() != good_) node.RemovePod(pod.id());
+  ExpectNothingLeft();
+}
+
+// The directory in which records, images and writable layers are is one file system, as it is on most nodes.
+class FullStoreTest : public FaultsTest {
+ protected:
+  void SetUp() override {
+    fs::create_directories(node.dir() + "/lib");
+    ASSERT_EQ(mount("lib", (node.dir() + "/lib").c_str(), "tmpfs", 0, "size=32m"), 0);
+    FaultsTest::SetUp();
+  }
+  void TearDown() override {
+    FaultsTest::TearDown();
+    umount2((node.dir() + "/lib").c_str(), MNT_DETACH);
+  }
+  void Fill() {
+    const int fd = open(Filler().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ASSERT_GE(fd, 0);
+    std::vector<char> block(4096);
+    while (write(fd, block.data(), block.size()) > 0) {
+    }
+    close(fd);
+  }
+  std::string Filler() const { return node.dir() + "/lib/filler"; }
+};
+
+TEST_F(FullStoreTest, AFullDiskUnderTheStore) {
+  ASSERT_NO_FATAL_FAILURE(Fill());
+  grpc::Status status;
+  for (int i = 0; i < 200 && status.ok(); ++i) {  // what the log of the database has room for
+    cri::RunPodSandboxRequest request;
+    *request.mutable_config() = node.PodConfig("bad" + std::to_string(i));
+    cri::RunPodSandboxResponse response;
+    status = Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
+  }
+  EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED) << status.error_message();
+  ExpectReadsGoOn();
+  EXPECT_EQ(node.Exec(neighbour_, {"true"}).exit_code(), 0);
+  ASSERT_EQ(unlink(Filler().c_str()), 0);
+  ExpectOthersGoOn();
+  cri::ListPodSandboxResponse pods;
+  EXPECT_TRUE(
+      Call(node.runtime(), &cri::RuntimeService::Stub::ListPodSandbox, cri::ListPodSandboxRequest(), &pods).ok());
+  for (const auto& pod : pods.items())
+    if (pod.id() != good_) node.RemovePod(pod.id());
+  ExpectNothingLeft();
+}
+
+// A plugin behind bridge, which says what the test wants.
+class BadPluginTest : public FaultsTest {
+ protected:
+  void SetUp() override {
+    fs::create_directories(node.dir() + "/bin");
+    const std::string path = node.dir() + "/config.toml";
+    std::ifstream in(path);
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    const size_t at = text.find("bin_dirs = [");
+    text.insert(at + 12, "\"" + node.dir() + "/bin\", ");
+    std::ofstream(path) << text;
+    Say("");
+    FaultsTest::SetUp();
+  }
+  void TearDown() override {
+    Conflist("");
+    FaultsTest::TearDown();
+  }
+  // A configuration in which every new pod gets the plugin.
+  void Conflist(const std::string& plugin) const {
+    const std::string path = node.dir() + "/net.d/10-test.conflist";
+    std::ifstream in(path);
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    in.close();
+    if (plugin.empty() && original_.empty()) return;
+    if (original_.empty()) original_ = text;
+    text = original_;
+    if (!plugin.empty()) text.replace(text.rfind("}]}"), 3, "}, " + plugin + "]}");
+    std::ofstream(path + ".new") << text;
+    fs::rename(path + ".new", path);
+  }
+  void Say(const std::string& script) const {
+    const std::string path = node.dir() + "/bin/babbler";
+    std::ofstream(path + ".new") << "#!/bin/sh\n[ \"$CNI_COMMAND\" = ADD ] || exit 0\n" + script + "\n";
+    chmod((path + ".new").c_str(), 0755);
+    fs::rename(path + ".new", path);
+  }
+  mutable std::string original_;
+};
+
+TEST_F(BadPluginTest, APluginThatPrintsGarbage) {
+  for (const char* script :
+       {"echo garbage", "echo '{\"cniVersion\": 7}'", "printf '\\377\\000{'; exit 1", "yes | head -c 3000000",
+        "echo '{\"cniVersion\":\"1.0.0\",\"ips\":\"all\"}'", ":", "kill -9 $$"}) {
+    SCOPED_TRACE(script);
+    Say(script);
+    Conflist(R"({"type": "babbler"})");
+    cri::RunPodSandboxRequest request;
+    *request.mutable_config() = node.PodConfig("bad");
+    cri::RunPodSandboxResponse response;
+    const grpc::Status status = Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(status.error_message(), HasSubstr("babbler"));
+    Conflist("");
+    ExpectOthersGoOn();
+  }
+  ExpectNothingLeft();
+}
+
+}  // namespace
+}  // namespace wherry::crash
