@@ -2,7 +2,7 @@
 //   wherry-shim [--shm-in-namespace] POD_ID
 //   wherry-shim --hold
 // from a sealed memfd, with the pod's socket, bound and listening, as descriptor 3, /dev/null as 0 to 2, and an empty
-// environment. It outlives wherryd and ends on Shutdown only. With --hold it only waits for the end of its standard input: a process that
+// environment. It outlives wherryd and ends on Shutdown, or with the host. With --hold it only waits for the end of its standard input: a process that
 // keeps a new cgroup of systemd's until a container is in it.
 #include <fcntl.h>
 #include <malloc.h>
@@ -40,11 +40,12 @@ void SetSignals() {
   struct sigaction action {};
   action.sa_handler = IgnoreSignal;
   action.sa_flags = SA_RESTART;
-  for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM})
+  for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM})
     (void)::sigaction(signal, &action, nullptr);
   sigset_t mask;
   sigemptyset(&mask);
   sigaddset(&mask, SIGCHLD);
+  sigaddset(&mask, SIGTERM);
   (void)::sigprocmask(SIG_SETMASK, &mask, nullptr);
 }
 

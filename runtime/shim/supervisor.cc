@@ -40,6 +40,7 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(Options options) 
   ASSIGN_OR_RETURN(Poller poller, Poller::Create());
   std::unique_ptr<Supervisor> s(new Supervisor(std::move(poller), std::move(options)));
   ASSIGN_OR_RETURN(s->reaper_, Reaper::Create(s->poller_));
+  ASSIGN_OR_RETURN(s->host_shutdown_, HostShutdown::Watch(s->poller_, *s));
   ASSIGN_OR_RETURN(s->arena_, LogArena::Create(s->poller_));
   RETURN_IF_ERROR(s->poller_.Add(s->options_.listener.get(), EPOLLIN, s.get()));
   return s;
@@ -210,6 +211,7 @@ void Supervisor::OnContainerEnded(Container& container) {
   for (auto& [id, connection] : connections_) {
     if (connection->greeted) connection->Send(event);
   }
+  EndWithTheHost();
 }
 
 absl::Status Supervisor::StartExec(Asker asker, const v1::ExecRequest& request, std::vector<sys::UniqueFd> fds) {
@@ -313,6 +315,19 @@ void Supervisor::Shutdown() {
   WHERRY_CRASH_POINT("shim.killed");
   if (pod_.has_value() && pod_->init.pid > 0)
     (void)::syscall(SYS_pidfd_send_signal, pod_->init.pidfd.get(), SIGKILL, nullptr, 0);
+}
+
+void Supervisor::OnHostShutdown() {
+  host_goes_down_ = true;
+  EndWithTheHost();
+}
+
+// Containers have as long to end as the host gives them.
+void Supervisor::EndWithTheHost() {
+  const bool one_runs = std::any_of(containers_.begin(), containers_.end(), [](const auto& entry) {
+    return entry.second->state() != Container::State::kEnded;
+  });
+  if (host_goes_down_ && !one_runs) Shutdown();
 }
 
 void Supervisor::Answer(Asker asker, v1::Message reply, std::vector<sys::UniqueFd> fds) {

@@ -10,6 +10,7 @@
 #include "runtime/shim/connection.h"
 #include "runtime/shim/container.h"
 #include "runtime/shim/exec.h"
+#include "runtime/shim/host_shutdown.h"
 #include "runtime/shim/pod.h"
 
 // The shim's heart: takes requests from connections, keeps the pod, its containers and execs, and tells of their ends.
@@ -20,7 +21,8 @@ inline constexpr uint32_t kProtocolVersion = 2;
 class Supervisor final : private Poller::Handler,
                          private Connection::Server,
                          private Container::Observer,
-                         private Exec::Observer {
+                         private Exec::Observer,
+                         private HostShutdown::Observer {
  public:
   struct Options {
     std::string pod_id;
@@ -30,7 +32,7 @@ class Supervisor final : private Poller::Handler,
   static absl::StatusOr<std::unique_ptr<Supervisor>> Create(Options options);
   ~Supervisor();
 
-  // Serves until Shutdown has been asked for and every child is reaped.
+  // Serves until Shutdown has been asked for, or the host goes down and no container runs, and every child is reaped.
   void Run();
 
  private:
@@ -49,6 +51,7 @@ class Supervisor final : private Poller::Handler,
   void OnContainerEnded(Container& container) override;
   void OnExecStarted(Exec& exec, absl::StatusOr<sys::UniqueFd> tty_master) override;
   void OnExecEnded(Exec& exec, const v1::Exit& exit) override;
+  void OnHostShutdown() override;
 
   // Each fills `reply`, or returns true when the reply comes later, or fails.
   absl::StatusOr<bool> Handle(Connection& connection, v1::Request& request, std::vector<sys::UniqueFd> fds,
@@ -63,6 +66,7 @@ class Supervisor final : private Poller::Handler,
   absl::Status Forget(const std::string& container_id);
   void State(v1::StateReply* reply) const;
   void Shutdown();
+  void EndWithTheHost();
 
   absl::StatusOr<Container*> Find(const std::string& container_id) const;
   absl::Status MayStart() const;
@@ -72,6 +76,7 @@ class Supervisor final : private Poller::Handler,
   Options options_;
   Poller poller_;
   std::unique_ptr<Reaper> reaper_;
+  std::unique_ptr<HostShutdown> host_shutdown_;
   std::unique_ptr<LogArena> arena_;
   Taps taps_;
   bool setup_tried_ = false;
@@ -81,6 +86,7 @@ class Supervisor final : private Poller::Handler,
   std::map<std::string, std::unique_ptr<Exec>> execs_;
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
   uint64_t last_connection_ = 0;
+  bool host_goes_down_ = false;
   bool ending_ = false;
   bool overdue_ = false;
 };
