@@ -92,7 +92,7 @@ class Caller final : public Network {
   absl::StatusOr<Addresses> Add(const PodNetwork& pod) override;
   absl::Status Remove(const PodNetwork& pod) override;
   absl::Status Check(const std::string& pod_id) override;
-  void CheckAllLater(const std::string& netns_dir) override;
+  void LookAfterAll(const std::string& netns_dir) override;
   absl::Status SetPodCidrs(const std::string& text) override { return pod_cidrs_.Set(text); }
   absl::Status Collect() override;
   std::vector<std::string> Attached(const std::string& netns_dir) const override {
@@ -112,6 +112,8 @@ class Caller final : public Network {
   absl::Status DeleteChain(const Chain& chain);
   absl::Status RemoveAll(const PodNetwork& pod);
   absl::Status CheckChain(const Chain& chain);
+  absl::Status CollectAll();
+  void CheckAll(const std::string& netns_dir);
   absl::Status CallForNetwork(const char* command, const Loaded& loaded, const std::vector<cni::Attachment>* valid,
                               Clock::time_point deadline);
   absl::Status AskStatus(const ConfigDir::Networks& networks);
@@ -125,15 +127,15 @@ class Caller final : public Network {
   Plugins plugins_;
   EndedLinks ended_;
   PodCidrs pod_cidrs_;
-  Turns turns_;  // no two operations of one pod at once (specification, section 2), for CHECK has a thread of its own
+  Turns turns_;  // no two operations of one pod at once, none during GC (specification, section 2)
   std::atomic<bool> ending_ = false;
-  std::thread checks_;
+  std::thread looking_after_;
   StatusProbe status_;  // last: its thread uses the others
 };
 
 Caller::~Caller() {
   ending_ = true;
-  if (checks_.joinable()) checks_.join();
+  if (looking_after_.joinable()) looking_after_.join();
 }
 
 absl::Status Caller::CheckPlugins(const ConfigDir::Networks& networks) const {
@@ -188,6 +190,12 @@ Readiness Caller::Ready() {
 }
 
 absl::Status Caller::Collect() {
+  const Turns::All turn(turns_);
+  turn.WaitForOthers();
+  return CollectAll();
+}
+
+absl::Status Caller::CollectAll() {
   ASSIGN_OR_RETURN(const ConfigDir::Networks networks, configs_.All());
   absl::Status first;
   for (const auto& loaded : networks) {
@@ -332,14 +340,22 @@ absl::Status Caller::Check(const std::string& pod_id) {
   return first;
 }
 
-void Caller::CheckAllLater(const std::string& netns_dir) {
-  if (checks_.joinable()) return;
-  checks_ = std::thread([this, netns_dir] {
-    for (const std::string& id : Attached(netns_dir)) {
-      if (ending_) return;
-      if (absl::Status status = Check(id); !status.ok())
-        spdlog::warn("network of pod sandbox {}: {}", id, std::string(status.message()));
-    }
+void Caller::CheckAll(const std::string& netns_dir) {
+  for (const std::string& id : Attached(netns_dir)) {
+    if (ending_) return;
+    // Of a pod that ended with the last boot, and is being stopped, nothing is as it was.
+    if (PathIfNamespace(absl::StrCat(netns_dir, "/", id)).empty()) continue;
+    if (absl::Status status = Check(id); !status.ok())
+      spdlog::warn("network of pod sandbox {}: {}", id, std::string(status.message()));
+  }
+}
+
+void Caller::LookAfterAll(const std::string& netns_dir) {
+  looking_after_ = std::thread([this, netns_dir, turn = std::make_unique<Turns::All>(turns_)]() mutable {
+    turn->WaitForOthers();
+    if (absl::Status status = CollectAll(); !status.ok()) spdlog::warn("CNI GC: {}", std::string(status.message()));
+    turn.reset();
+    CheckAll(netns_dir);
   });
 }
 

@@ -71,13 +71,15 @@ class Network {
   // CHECK along the chains of every network that the pod was added to: that all is still as ADD left it. OK where the configuration has
   // disableCheck or is older than 0.4.0, and for a pod without a trace. Waits while the pod is added or removed.
   virtual absl::Status Check(const std::string& pod_id) = 0;
-  // Checks all pods whose namespace is pinned at `netns_dir`/<id>, in the background, and logs what is wrong. Once.
-  virtual void CheckAllLater(const std::string& netns_dir) = 0;
+  // To be called once, at start: Collect, then Check of all pods whose namespace is pinned at `netns_dir`/<id>, in the background;
+  // what is wrong is logged. An Add that is asked for afterwards waits for the Collect.
+  virtual void LookAfterAll(const std::string& netns_dir) = 0;
   // The node's pod CIDRs ("10.1.0.0/24,fd00::/64"), for plugins that declare the capability ipRanges. The kubelet tells them once, so
   // they are remembered across restarts. InvalidArgument for anything else.
   virtual absl::Status SetPodCidrs(const std::string& text) = 0;
   // GC: has the plugins of the networks in use free what no attachment in the result cache holds (specification 1.1.0; OK when
-  // the configuration is older or has disableGC). To be called while no Add runs: what that is about to record would go.
+  // the configuration is older or has disableGC). No Add, Remove or Check runs meanwhile (specification, section 2): it waits for
+  // those that have begun, others wait for it.
   virtual absl::Status Collect() = 0;
   // Ids of all pods with a trace in the result cache whose namespace was pinned at `netns_dir`/<id>.
   virtual std::vector<std::string> Attached(const std::string& netns_dir) const = 0;

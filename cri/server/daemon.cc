@@ -109,9 +109,7 @@ absl::Status Daemon::Parts::Recover() {
               std::string(host.apparmor_default.message()));
   pods = std::make_unique<pod::Service>(dependencies, *network, *containers);
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
-  // Before anybody can ask for a pod.
-  if (absl::Status status = network->Collect(); !status.ok()) log->warn("CNI GC: {}", std::string(status.message()));
-  network->CheckAllLater(container::Paths(config).all_netns());
+  network->LookAfterAll(container::Paths(config).all_netns());
   network->Ready();  // has the plugins asked whose answer the first Status will give
   images->HoldsRestored();
   log->info("{} pods and {} containers recovered in {:.1f} ms", store->Pods().size(), store->Containers().size(),

@@ -317,6 +317,42 @@ TEST_F(NetworkTest, CollectTellsWhatIsAttached) {
   EXPECT_EQ(Read("calls"), "");
 }
 
+// Plugin `first`, which takes its time for `command`: until there is a file "go".
+std::string Slow(const std::string& command) {
+  return "[ $CNI_COMMAND != " + command + R"( ] || {
+  echo "begins" >> $here/calls; while [ ! -e $here/go ]; do sleep 0.01; done; echo "ends" >> $here/calls; }
+)" + kWell;
+}
+
+TEST_F(NetworkTest, NoAddOrRemoveRunsDuringTheCollectionAtStart) {
+  Configure(R"({"type":"first"})", "1.1.0");
+  ASSERT_TRUE(network_->Add(pod_).ok());
+  Plugin("first", Slow("GC"));
+  Write("calls", "");
+  network_->LookAfterAll(dir_ + "/netns");
+  PodNetwork other = pod_;
+  other.pod_id = std::string(64, 'b');
+  std::thread adding([&] { EXPECT_TRUE(network_->Add(other).ok()); });
+  std::thread removing([&] { EXPECT_TRUE(network_->Remove(pod_).ok()); });
+  while (Read("calls").find("begins\n") == std::string::npos) std::this_thread::yield();
+  Write("go", "");
+  adding.join();
+  removing.join();
+  EXPECT_THAT(Read("calls"), testing::StartsWith("begins\nends\nfirst GC\n"));
+}
+
+TEST_F(NetworkTest, TheCollectionAtStartWaitsForWhatHasBegun) {
+  Configure(R"({"type":"first"})", "1.1.0");
+  Plugin("first", Slow("ADD"));
+  std::thread adding([&] { EXPECT_TRUE(network_->Add(pod_).ok()); });
+  while (Read("calls") != "begins\n") std::this_thread::yield();
+  network_->LookAfterAll(dir_ + "/netns");
+  Write("go", "");
+  adding.join();
+  EXPECT_TRUE(network_->Remove(pod_).ok());
+  EXPECT_EQ(Read("calls"), "begins\nends\nfirst ADD\nfirst GC\nfirst DEL\n");
+}
+
 TEST_F(NetworkTest, AttachedPodsAreKnownByTheirNamespace) {
   pod_.netns_path = "/run/x/netns/" + std::string(kId);
   ASSERT_TRUE(network_->Add(pod_).ok());

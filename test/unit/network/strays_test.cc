@@ -10,6 +10,12 @@
 namespace wherry::network {
 namespace {
 
+// A container id that nobody else has, another run of this test least of all.
+std::string Id(char last) {
+  std::string digits = std::to_string(getpid()) + last;
+  return std::string(64 - digits.size(), '0') + digits;
+}
+
 pid_t Sleeper(const std::string& id) {
   std::string variable = "CNI_CONTAINERID=" + id, home = "HOME=/";
   char* environment[] = {home.data(), variable.data(), nullptr};
@@ -21,9 +27,9 @@ pid_t Sleeper(const std::string& id) {
 }
 
 TEST(StraysTest, OnlyProcessesOfTheGivenContainersAreKilled) {
-  const std::string mine(64, 'a'), other(64, 'b');
+  const std::string mine = Id('a'), other = Id('b');
   const pid_t stray = Sleeper(mine), bystander = Sleeper(other);
-  EXPECT_TRUE(KillStrays({mine, std::string(64, 'c')}).ok());
+  EXPECT_TRUE(KillStrays({mine, Id('c')}).ok());
   int status = 0;
   EXPECT_EQ(waitpid(stray, &status, WNOHANG), stray);
   EXPECT_TRUE(WIFSIGNALED(status));
