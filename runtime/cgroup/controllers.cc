@@ -50,15 +50,29 @@ absl::Status EnableIn(const std::string& dir, const Names& wanted) {
 }  // namespace
 
 absl::Status EnableControllers(const std::string& mount, const std::string& path, const Names& wanted) {
+  if (wanted.empty() || path == "/") return absl::OkStatus();
   ASSIGN_OR_RETURN(Names available, ReadNames(mount, kControllers));
   Names enable;
   for (const std::string& name : wanted) {
     if (Has(available, name)) enable.push_back(name);
   }
-  if (enable.empty() || path == "/") return absl::OkStatus();
+  if (enable.empty()) return absl::OkStatus();
   for (size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1))
     RETURN_IF_ERROR(EnableIn(mount + path.substr(0, slash), enable));
   return absl::OkStatus();
+}
+
+Names BasicControllers() { return {"cpu", "io", "memory", "pids"}; }
+
+Names FurtherControllers(const Resources& resources) {
+  Names out;
+  if (!resources.cpuset_cpus.empty() || !resources.cpuset_mems.empty()) out.push_back("cpuset");
+  if (!resources.hugepage_limits.empty()) out.push_back("hugetlb");
+  for (const auto& [file, value] : resources.unified) {
+    std::string controller = file.substr(0, file.find('.'));
+    if (!Has(BasicControllers(), controller) && !Has(out, controller)) out.push_back(std::move(controller));
+  }
+  return out;
 }
 
 }  // namespace wherry::cgroup

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "runtime/cgroup/cgroup.h"
 
 namespace wherry::cgroup {
 
@@ -12,5 +13,10 @@ namespace wherry::cgroup {
 // stops every fork on the node for a moment.
 absl::Status EnableControllers(const std::string& mount, const std::string& path,
                                const std::vector<std::string>& wanted);
+
+// The controllers that each of our cgroups has: those of its statistics.
+std::vector<std::string> BasicControllers();
+// Those that `resources` need beyond them. Each costs every cgroup below memory and its forks time, so they wait for the first who asks.
+std::vector<std::string> FurtherControllers(const Resources& resources);
 
 }  // namespace wherry::cgroup

@@ -76,7 +76,7 @@ class Systemd final : public Cgroups {
     RETURN_IF_ERROR(StartUnit(UnitOf(path), ScopeProperties(path, settings, holder.pid())));
     // Controllers that systemd does not know (hugetlb), and the files that it does not.
     RETURN_IF_ERROR(v2_->Create(path));
-    RETURN_IF_ERROR(WriteAllOrNone(settings));
+    RETURN_IF_ERROR(v2_->Apply(path, resources));
     return std::make_unique<HeldScope>(std::move(holder));
   }
 
@@ -87,7 +87,7 @@ class Systemd final : public Cgroups {
     ASSIGN_OR_RETURN(std::string dir, Dir(path));
     ASSIGN_OR_RETURN(std::vector<Setting> settings, V2Settings(dir, resources));
     const std::vector<Setting> before = Present(settings);
-    RETURN_IF_ERROR(WriteAllOrNone(settings));
+    RETURN_IF_ERROR(v2_->Apply(path, resources));
     // systemd writes it with the rest, and has no property for it in a scope before version 253.
     for (Setting& kept : Present({UnitOomGroup(dir)})) settings.push_back(std::move(kept));
     const Properties properties = UnitProperties(settings);

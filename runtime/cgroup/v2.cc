@@ -33,7 +33,7 @@ class V2 : public Cgroups {
     RETURN_IF_ERROR(CheckPath(path));
     std::vector<std::string> made;
     absl::Status status = MakeDirs(mount_, path, made);
-    if (status.ok()) status = EnableControllers(mount_, path, {"cpu", "cpuset", "hugetlb", "io", "memory", "pids"});
+    if (status.ok()) status = EnableControllers(mount_, path, BasicControllers());
     if (status.ok()) return status;
     for (auto it = made.rbegin(); it != made.rend(); ++it) ::rmdir(it->c_str());
     return sys::Annotate(status, absl::StrCat("create cgroup \"", path, "\""));
@@ -42,6 +42,7 @@ class V2 : public Cgroups {
   absl::Status Apply(const std::string& path, const Resources& resources) override {
     RETURN_IF_ERROR(CheckPath(path));
     RETURN_IF_ERROR(CheckResources(resources));
+    RETURN_IF_ERROR(EnableControllers(mount_, path, FurtherControllers(resources)));
     ASSIGN_OR_RETURN(std::vector<Setting> settings, V2Settings(Dir(path), resources));
     return WriteAllOrNone(settings);
   }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gmock/gmock.h"
+#include "runtime/sys/file.h"
 #include "test/integration/cgroup/support.h"
 
 namespace wherry::cgroup {
@@ -75,6 +76,20 @@ TEST_F(V2OnlyTest, ALimitWithoutItsControllerIsNamed) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("memory_limit 104857600"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("the controller is not available in this cgroup"));
+}
+
+TEST_F(V2OnlyTest, AControllerIsEnabledWhenItIsNeeded) {
+  const std::string path = base + "/a";
+  ASSERT_TRUE(cgroups->Create(path).ok());
+  const auto enabled = [&] { return *sys::ReadFileAt(AT_FDCWD, "/sys/fs/cgroup" + base + "/cgroup.subtree_control"); };
+  if (enabled().find("memory") == std::string::npos) GTEST_SKIP() << "this host has no controllers on v2";
+  EXPECT_THAT(enabled(), testing::Not(HasSubstr("cpuset")));
+  Resources r;
+  r.cpuset_cpus = "0";
+  ASSERT_TRUE(cgroups->Apply(path, r).ok());
+  EXPECT_THAT(enabled(), HasSubstr("cpuset"));
+  EXPECT_THAT(enabled(), testing::Not(HasSubstr("hugetlb")));
+  EXPECT_EQ(*sys::ReadFileAt(AT_FDCWD, "/sys/fs/cgroup" + path + "/cpuset.cpus"), "0\n");
 }
 
 TEST_F(V2OnlyTest, WithoutARuleEveryDeviceIsDenied) {
