@@ -98,20 +98,28 @@ class Forwarder {
     tcp::acceptor acceptor;
     uint16_t remote;
     asio::steady_timer retry;
-    bool failing = false;  // and has said so
+    sys::UniqueFd accepted{};  // and not joined yet
+    bool failing = false;      // and has said so
   };
 
   void Accept(Listener& listener) {
     listener.acceptor.async_accept([this, &listener](const error_code& error, tcp::socket socket) {
       if (error == asio::error::operation_aborted) return;
       if (error) return AcceptLater(listener, error);
-      listener.failing = false;
       error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
       socket.non_blocking(true, ignored);
-      caller_->Join(sys::UniqueFd(socket.release()), listener.remote);
-      Accept(listener);
+      listener.accepted.reset(socket.release());
+      Join(listener);
     });
+  }
+
+  void Join(Listener& listener) {
+    sys::UniqueFd duplicate(::fcntl(listener.accepted.get(), F_DUPFD_CLOEXEC, 0));
+    if (!duplicate.valid()) return AcceptLater(listener, error_code(errno, boost::system::system_category()));
+    listener.failing = false;
+    caller_->Join(std::move(listener.accepted), std::move(duplicate), listener.remote);
+    Accept(listener);
   }
 
   // accept(2) fails for want of descriptors or memory, which connections that end give back, or for the one connection that is
@@ -121,7 +129,9 @@ class Forwarder {
     listener.failing = true;
     listener.retry.expires_after(kAcceptAgain);
     listener.retry.async_wait([this, &listener](const error_code& error) {
-      if (!error) Accept(listener);
+      if (error) return;
+      if (listener.accepted.valid()) return Join(listener);
+      Accept(listener);
     });
   }
 

@@ -67,13 +67,14 @@ class Terminal {
   }
   // Reads until `text` has been shown.
   void See(const std::string& text) {
-    Eventually("\"" + text + "\" on the terminal, which shows: " + shown, [&] {
+    Eventually("\"" + text + "\" on the terminal", [&] {
       pollfd poll{master_, POLLIN, 0};
       char buffer[4096];
       if (::poll(&poll, 1, 10) == 1)
         if (const ssize_t n = ::read(master_, buffer, sizeof(buffer)); n > 0) shown.append(buffer, n);
       return shown.find(text) != std::string::npos;
     });
+    if (shown.find(text) == std::string::npos) ADD_FAILURE() << "the terminal shows: " << shown;
   }
   void Resize(uint16_t rows, uint16_t columns) {
     const winsize size{rows, columns, 0, 0};
@@ -240,9 +241,14 @@ TEST_F(CliStreamsTest, LocalPortsLeadIntoThePodUntilItIsInterrupted) {
   EXPECT_EQ(terminal.Wait(), 0);
 }
 
-TEST_F(CliStreamsTest, WantOfDescriptorsEndsNoConnection) {
+// A connection takes two descriptors: once the first is one too many, once the second.
+class CliDescriptorsTest : public CliStreamsTest, public testing::WithParamInterface<int> {};
+
+INSTANTIATE_TEST_SUITE_P(Limits, CliDescriptorsTest, testing::Values(48, 49));
+
+TEST_P(CliDescriptorsTest, WantOfThemEndsNoConnection) {
   node.Run(node.RunPod("p"), "c", {"nc", "-ll", "-p", "8080", "-e", "cat"});
-  std::vector<std::string> words = {"/bin/sh", "-c", "ulimit -n 48; exec \"$@\"", "sh"};
+  std::vector<std::string> words = {"/bin/sh", "-c", absl::StrCat("ulimit -n ", GetParam(), "; exec \"$@\""), "sh"};
   for (const std::string& word : Words({"port-forward", "p", ":8080"})) words.push_back(word);
   Terminal terminal(words);
   terminal.See("to port 8080");

@@ -1,7 +1,5 @@
 #include "cri/streaming/client/forward_caller.h"
 
-#include <fcntl.h>
-
 #include <boost/asio/post.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -11,12 +9,9 @@ namespace {
 constexpr size_t kMaxError = 4 << 10;
 }
 
-void ForwardCaller::Join(sys::UniqueFd socket, uint16_t port) {
-  // One for each direction, so that they end on their own.
-  sys::UniqueFd other(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+void ForwardCaller::Join(sys::UniqueFd socket, sys::UniqueFd duplicate, uint16_t port) {
   const std::string number = absl::StrCat(port), request = absl::StrCat(requests_++);
-  const uint32_t error =
-      other.valid() ? link_->Open({{"streamtype", "error"}, {"port", number}, {"requestid", request}}) : 0;
+  const uint32_t error = link_->Open({{"streamtype", "error"}, {"port", number}, {"requestid", request}});
   if (error == 0) return events_.on_error("no further connection can be forwarded");
   link_->Finish(error);  // the server's to write
   const uint32_t id = link_->Open({{"streamtype", "data"}, {"port", number}, {"requestid", request}});
@@ -31,7 +26,7 @@ void ForwardCaller::Join(sys::UniqueFd socket, uint16_t port) {
       std::make_unique<FdSource>(io_, std::move(socket),
                                  FdSource::Events{[this, id](Chunk chunk) { link_->Send(id, std::move(chunk)); },
                                                   [this, id](const absl::Status&) { OnLocalEnd(id); }});
-  pair.sink->Open(std::move(other));
+  pair.sink->Open(std::move(duplicate));
 }
 
 void ForwardCaller::OnLocalEnd(uint32_t id) {

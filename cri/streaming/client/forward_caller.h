@@ -24,8 +24,9 @@ class ForwardCaller final : public SpdyLink::Owner, public std::enable_shared_fr
       : io_(io), link_(std::move(link)), events_(std::move(events)) {}
 
   void Start() { link_->Start(shared_from_this()); }
-  // A stream socket, non-blocking. It is closed when both directions have ended.
-  void Join(sys::UniqueFd socket, uint16_t port);
+  // A stream socket, non-blocking, and a duplicate of it: one for each direction, so that each ends on its own. Both are closed
+  // when both directions have ended.
+  void Join(sys::UniqueFd socket, sys::UniqueFd duplicate, uint16_t port);
   void Stop();
 
  private:
