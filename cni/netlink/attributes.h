@@ -3,6 +3,10 @@
 #include <libmnl/libmnl.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "absl/strings/string_view.h"
 
 // Loops over the attributes of a message or of a nest. libmnl's own macros for this do not compile as C++.
 namespace wherry::netlink {
@@ -27,6 +31,20 @@ void ForEachAttribute(const nlmsghdr* message, size_t header, const Each& each) 
 template <typename Each>
 void ForEachNested(const nlattr* nest, const Each& each) {
   ForEachIn(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), each);
+}
+
+// What an attribute holds; 0 or nothing when it is shorter than that.
+template <typename Number>
+Number Get(const nlattr* attribute) {
+  Number value = 0;
+  if (mnl_attr_get_payload_len(attribute) >= sizeof(value))
+    std::memcpy(&value, mnl_attr_get_payload(attribute), sizeof(value));
+  return value;
+}
+
+inline absl::string_view GetText(const nlattr* attribute) {
+  const auto* text = static_cast<const char*>(mnl_attr_get_payload(attribute));
+  return {text, ::strnlen(text, mnl_attr_get_payload_len(attribute))};
 }
 
 }  // namespace wherry::netlink

@@ -34,10 +34,10 @@ void PutMac(nlmsghdr* message, const MacAddress& mac) { mnl_attr_put(message, IF
 
 void ParseKind(const nlattr* info, Link* link) {
   ForEachNested(info, [&](const nlattr* attribute) {
-    if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND) link->kind = mnl_attr_get_str(attribute);
+    if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND) link->kind = std::string(GetText(attribute));
     if (mnl_attr_get_type(attribute) != IFLA_INFO_DATA || link->kind != "bridge") return;
     ForEachNested(attribute, [&](const nlattr* option) {
-      if (mnl_attr_get_type(option) == IFLA_BR_VLAN_FILTERING) link->filters_vlans = mnl_attr_get_u8(option) != 0;
+      if (mnl_attr_get_type(option) == IFLA_BR_VLAN_FILTERING) link->filters_vlans = Get<uint8_t>(option) != 0;
     });
   });
 }
@@ -60,10 +60,10 @@ void ParseFamilies(const nlattr* families, Link* link) {
 void ParseAttribute(const nlattr* attribute, Link* link) {
   switch (mnl_attr_get_type(attribute)) {
     case IFLA_IFNAME:
-      link->name = mnl_attr_get_str(attribute);
+      link->name = std::string(GetText(attribute));
       break;
     case IFLA_IFALIAS:
-      link->alias = mnl_attr_get_str(attribute);
+      link->alias = std::string(GetText(attribute));
       break;
     case IFLA_ADDRESS: {
       MacAddress mac{};
@@ -73,22 +73,22 @@ void ParseAttribute(const nlattr* attribute, Link* link) {
       break;
     }
     case IFLA_MTU:
-      link->mtu = mnl_attr_get_u32(attribute);
+      link->mtu = Get<uint32_t>(attribute);
       break;
     case IFLA_TXQLEN:
-      link->queue_length = mnl_attr_get_u32(attribute);
+      link->queue_length = Get<uint32_t>(attribute);
       break;
     case IFLA_OPERSTATE:
-      link->operstate = mnl_attr_get_u8(attribute);
+      link->operstate = Get<uint8_t>(attribute);
       break;
     case IFLA_MASTER:
-      link->master = static_cast<int>(mnl_attr_get_u32(attribute));
+      link->master = static_cast<int>(Get<uint32_t>(attribute));
       break;
     case IFLA_LINK:
-      link->peer = static_cast<int>(mnl_attr_get_u32(attribute));
+      link->peer = static_cast<int>(Get<uint32_t>(attribute));
       break;
     case IFLA_PROMISCUITY:
-      link->promiscuity = mnl_attr_get_u32(attribute);
+      link->promiscuity = Get<uint32_t>(attribute);
       break;
     case IFLA_LINKINFO:
       ParseKind(attribute, link);
@@ -107,7 +107,7 @@ bool Link::up() const { return (flags & IFF_UP) != 0; }
 
 Link ParseLink(const nlmsghdr* message) {
   Link link;
-  if (message->nlmsg_type != RTM_NEWLINK) return link;
+  if (message->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(message) < sizeof(ifinfomsg)) return link;
   const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
   link.index = info->ifi_index;
   link.flags = info->ifi_flags;

@@ -63,7 +63,7 @@ Bucket ParseBucket(const nlattr* options) {
   tc_tbf_qopt parameters{};
   uint64_t rate = 0;
   ForEachNested(options, [&](const nlattr* attribute) {
-    if (mnl_attr_get_type(attribute) == TCA_TBF_RATE64) rate = mnl_attr_get_u64(attribute);
+    if (mnl_attr_get_type(attribute) == TCA_TBF_RATE64) rate = Get<uint64_t>(attribute);
     if (mnl_attr_get_type(attribute) != TCA_TBF_PARMS) return;
     std::memcpy(&parameters, mnl_attr_get_payload(attribute),
                 std::min<size_t>(sizeof(parameters), mnl_attr_get_payload_len(attribute)));
@@ -124,7 +124,7 @@ absl::StatusOr<std::optional<Bucket>> GetBucket(Socket& socket, int index) {
     bool bucket = false;
     ForEachAttribute(reply, sizeof(tcmsg), [&](const nlattr* attribute) {
       if (mnl_attr_get_type(attribute) == TCA_OPTIONS) options = attribute;
-      if (mnl_attr_get_type(attribute) == TCA_KIND) bucket = std::strcmp(mnl_attr_get_str(attribute), "tbf") == 0;
+      if (mnl_attr_get_type(attribute) == TCA_KIND) bucket = GetText(attribute) == "tbf";
     });
     if (bucket && options != nullptr) out = ParseBucket(options);
   }));

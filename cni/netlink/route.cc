@@ -35,8 +35,8 @@ cni::Route ParseRoute(const nlmsghdr* message) {
     const int type = mnl_attr_get_type(attribute);
     if (type == RTA_DST) out.dst.address = cni::IpAddress::FromBytes(payload, size);
     if (type == RTA_GATEWAY) out.gw = cni::IpAddress::FromBytes(payload, size);
-    if (type == RTA_PRIORITY) out.priority = mnl_attr_get_u32(attribute);
-    if (type == RTA_TABLE) out.table = mnl_attr_get_u32(attribute);
+    if (type == RTA_PRIORITY) out.priority = Get<uint32_t>(attribute);
+    if (type == RTA_TABLE) out.table = Get<uint32_t>(attribute);
   });
   return out;
 }
@@ -79,7 +79,7 @@ absl::StatusOr<std::string> LinkTo(Socket& socket, const cni::IpAddress& address
   RETURN_IF_ERROR(socket.Exchange(batch, [&](size_t, const nlmsghdr* reply) {
     if (reply->nlmsg_type != RTM_NEWROUTE) return;
     ForEachAttribute(reply, sizeof(rtmsg), [&](const nlattr* attribute) {
-      if (mnl_attr_get_type(attribute) == RTA_OIF) index = mnl_attr_get_u32(attribute);
+      if (mnl_attr_get_type(attribute) == RTA_OIF) index = Get<uint32_t>(attribute);
     });
   }));
   std::array<char, IF_NAMESIZE> name{};

@@ -20,7 +20,7 @@ absl::string_view KernelText(const nlmsghdr* message) {
   absl::string_view text;
   ForEachAttribute(message, sizeof(nlmsgerr), [&](const nlattr* attribute) {
     if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
-      text = mnl_attr_get_str(attribute);
+      text = GetText(attribute);
   });
   return text;
 }
