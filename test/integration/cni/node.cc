@@ -101,13 +101,15 @@ json Node::BridgeConf(const json& more) const {
   return conf;
 }
 
-Node::Variables Node::CallVariables(const std::string& command, const std::string& id) const {
+Node::Variables Node::CallVariables(const std::string& command, const std::string& id,
+                                    const std::string& plugin) const {
+  const std::string own = fs::path(plugin).parent_path();
   return {{"CNI_COMMAND", command},
           {"CNI_CONTAINERID", id},
           {"CNI_NETNS", PodPath(id)},
           {"CNI_IFNAME", "eth0"},
           {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
-          {"CNI_PATH", std::string(WHERRY_CNI_DIR) + ":" + root_.string() + ":" + kReference}};
+          {"CNI_PATH", (own.empty() ? own : own + ":") + WHERRY_CNI_DIR + ":" + root_.string() + ":" + kReference}};
 }
 
 pid_t Node::Start(const std::string& plugin, const std::string& input, const Variables& variables, int output) {
@@ -143,7 +145,7 @@ Outcome Node::Run(const std::string& plugin, const std::string& input, const Var
 }
 
 Outcome Node::Call(const std::string& plugin, const std::string& command, const std::string& id, const json& conf) {
-  return Run(plugin, conf.dump(), CallVariables(command, id));
+  return Run(plugin, conf.dump(), CallVariables(command, id, plugin));
 }
 
 std::set<std::string> Node::Leases(const std::string& network) const {

@@ -48,8 +48,8 @@ class Node : public ::testing::Test {
   // `plugin` is a name in the directory of our plugins, or a path.
   pid_t Start(const std::string& plugin, const std::string& input, const Variables& variables, int output);
   Outcome Run(const std::string& plugin, const std::string& input, const Variables& variables);
-  // The same with the variables of a call for eth0 of pod `id`.
-  Variables CallVariables(const std::string& command, const std::string& id) const;
+  // The same with the variables of a call for eth0 of pod `id`. A plugin that is given by its path finds its neighbours first.
+  Variables CallVariables(const std::string& command, const std::string& id, const std::string& plugin = "") const;
   Outcome Call(const std::string& plugin, const std::string& command, const std::string& id,
                const nlohmann::json& conf);
   Outcome Add(const std::string& id, const nlohmann::json& conf) { return Call("bridge", "ADD", id, conf); }
