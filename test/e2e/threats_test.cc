@@ -8,11 +8,13 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "test/e2e/node.h"
+#include "test/integration/image/fake_registry.h"
 
 namespace wherry::e2e {
 namespace {
@@ -66,39 +68,66 @@ TEST_F(ThreatsTest, NoWorkingDirectoryLeadsThroughADescriptor) {
   }
 }
 
-// CVE-2021-30465: a volume's owner swaps the target of a mount for a symbolic link while the container starts.
-TEST_F(ThreatsTest, ASwappedMountTargetLeadsNowhereElse) {
-  const std::string volume = node.dir() + "/volume", inner = node.dir() + "/inner", outside = node.dir() + "/outside";
-  for (const std::string& dir : {volume, inner, outside, volume + "/target"}) fs::create_directories(dir);
-  std::ofstream(inner + "/secret") << "secret";
-  fs::create_directory_symlink(outside, volume + "/link");
-  const std::string pod = node.RunPod("p"), before = MountTable();
-  std::atomic<bool> over = false;
-  std::thread swapper([&] {
-    while (!over)
-      ::renameat2(AT_FDCWD, (volume + "/target").c_str(), AT_FDCWD, (volume + "/link").c_str(), RENAME_EXCHANGE);
-  });
-  int started = 0;
-  for (int i = 0; i < 100; ++i) {
-    const std::string c = node.Create(pod, absl::StrCat("c", i), {"sleep", "1000"}, [&](cri::ContainerConfig& config) {
-      for (const auto& [from, to] : {std::pair(volume, "/volume"), std::pair(inner, "/volume/target")}) {
-        cri::Mount& mount = *config.add_mounts();
-        mount.set_host_path(from);
-        mount.set_container_path(to);
-      }
+// A volume's owner swaps the target of a mount for a symbolic link while the container starts.
+class SwappedTargetTest : public ThreatsTest {
+ protected:
+  void SetUp() override {
+    ThreatsTest::SetUp();
+    for (const std::string& dir : {volume_, inner_, volume_ + "/target"}) fs::create_directories(dir);
+    std::ofstream(inner_ + "/secret") << "secret";
+  }
+  // Starts containers in `pod`, and calls `look` for each that runs. `link` leads elsewhere.
+  void Race(const std::string& pod, const std::string& link, const std::function<void(const std::string&)>& look) {
+    fs::create_directory_symlink(link, volume_ + "/link");
+    std::atomic<bool> over = false;
+    std::thread swapper([&] {
+      while (!over)
+        ::renameat2(AT_FDCWD, (volume_ + "/target").c_str(), AT_FDCWD, (volume_ + "/link").c_str(), RENAME_EXCHANGE);
     });
-    if (!node.TryStart(c).ok()) continue;
-    ++started;
+    int started = 0;
+    for (int i = 0; i < 100; ++i) {
+      const std::string c =
+          node.Create(pod, absl::StrCat("c", i), {"sleep", "1000"}, [&](cri::ContainerConfig& config) {
+            for (const auto& [from, to] : {std::pair(volume_, "/volume"), std::pair(inner_, "/volume/target")}) {
+              cri::Mount& mount = *config.add_mounts();
+              mount.set_host_path(from);
+              mount.set_container_path(to);
+            }
+          });
+      if (!node.TryStart(c).ok()) continue;
+      ++started;
+      look(c);
+    }
+    over = true;
+    swapper.join();
+    EXPECT_GT(started, 0);
+  }
+  const std::string volume_ = node.dir() + "/volume", inner_ = node.dir() + "/inner";
+};
+
+// CVE-2021-30465
+TEST_F(SwappedTargetTest, LeadsNowhereElse) {
+  const std::string outside = node.dir() + "/outside";
+  fs::create_directories(outside);
+  const std::string pod = node.RunPod("p"), before = MountTable();
+  Race(pod, outside, [&](const std::string& c) {
     // The mount is in the container, at what the target's name or the link's is now, or where the link leads in there.
     const std::string look = absl::StrCat("for i in $(seq 100); do cat /volume/target/secret /volume/link/secret ",
                                           outside, "/secret 2>/dev/null && exit; done");
     EXPECT_THAT(node.Exec(c, {"sh", "-c", look}).stdout(), HasSubstr("secret")) << "the mount is not in the container";
-  }
-  over = true;
-  swapper.join();
-  EXPECT_GT(started, 0);
+  });
   EXPECT_EQ(MountTable(), before);
   EXPECT_TRUE(fs::is_empty(outside)) << "something was made outside of the container";
+}
+
+// CVE-2025-52881, CVE-2019-19921: into /proc, to have the runtime write elsewhere and programs read what is not so.
+TEST_F(SwappedTargetTest, DoesNotLeadIntoProc) {
+  const std::string plain = node.Run(node.RunPod("plain"), "c", {"sleep", "1000"});
+  const std::vector<std::string> mounts = {"sh", "-c", "cut -d' ' -f5 /proc/self/mountinfo | grep ^/proc"};
+  const std::string usual = node.Exec(plain, mounts).stdout();
+  ASSERT_THAT(usual, HasSubstr("/proc\n"));
+  Race(node.RunPod("p"), "/proc/sys/kernel",
+       [&](const std::string& c) { EXPECT_EQ(node.Exec(c, mounts).stdout(), usual); });
 }
 
 // CVE-2022-24769 and its family: capabilities that an ordinary user could take over from a file.
@@ -170,6 +199,69 @@ TEST_F(ThreatsTest, ASeccompProfileWithoutANameIsNotNone) {
   grpc::ClientContext context;
   const grpc::Status created = node.runtime().CreateContainer(&context, request, &response);
   EXPECT_FALSE(created.ok() && node.TryStart(response.container_id()).ok());
+}
+
+// CVE-2023-6476, CVE-2024-3154: annotations by which whoever makes a pod has more of a runtime than the pod's fields give.
+TEST_F(ThreatsTest, AnnotationsOfOtherRuntimesSteerNothing) {
+  const std::pair<const char*, const char*> annotations[] = {{"io.kubernetes.cri-o.Devices", "/dev/kmsg:/dev/kmsg:rwm"},
+                                                             {"io.kubernetes.cri-o.userns-mode", "auto:size=65536"},
+                                                             {"io.kubernetes.cri-o.UnifiedCgroup.c", "memory.max=max"},
+                                                             {"io.kubernetes.cri-o.seccompNotifierAction", "stop"},
+                                                             {"io.kubernetes.cri-o.ShmSize", "1"},
+                                                             {"seccomp.security.alpha.kubernetes.io/pod", "unconfined"},
+                                                             {"io.katacontainers.config.hypervisor.path", "/bin/sh"},
+                                                             {"run.oci.keep_original_groups", "1"},
+                                                             {"org.systemd.property.ExecStop", "'/bin/sh'"}};
+  const auto start = [&](const std::string& name, bool with) {
+    const auto add = [&](auto& config) {
+      for (const auto& [key, value] : annotations)
+        if (with) (*config.mutable_annotations())[key] = value;
+    };
+    const auto confine = [&](cri::ContainerConfig& config) {
+      add(config);
+      config.mutable_linux()->mutable_security_context()->mutable_seccomp()->set_profile_type(
+          cri::SecurityProfile::RuntimeDefault);
+    };
+    return node.Run(node.RunPod(name, [&](cri::PodSandboxConfig& config) { add(config); }), name, {"sleep", "1000"},
+                    confine);
+  };
+  const std::vector<std::string> look = {"sh", "-c",
+                                         "ls /dev; cat /proc/self/uid_map; grep -E '^(Groups|Cap|Seccomp:|NoNewPrivs)' "
+                                         "/proc/self/status; df -k /dev/shm; readlink /proc/self/ns/user"};
+  const std::string plain = node.Exec(start("plain", false), look).stdout();
+  EXPECT_THAT(plain, HasSubstr("Seccomp:\t2"));
+  EXPECT_EQ(node.Exec(start("steered", true), look).stdout(), plain);
+}
+
+// CVE-2026-53488: labels that an image's maker writes into it are not the runtime's own.
+TEST_F(ThreatsTest, LabelsOfAnImageSteerNothing) {
+  const auto image =
+      image::test::MakeImage({image::test::TarWriter().File("a", "one").Bytes()},
+                             R"({"Labels":{"io.cri-containerd.pinned":"pinned","containerd.io/gc.root":"1",)"
+                             R"("io.cri-containerd.image":"managed","io.kubernetes.cri-o.pinned":"true"}})");
+  image::test::HttpServer server([&](const image::test::Request& r) { return Answer(image, r); });
+  const std::string name = server.host() + "/labelled:1";
+  cri::PullImageRequest pull;
+  pull.mutable_image()->set_image(name);
+  cri::PullImageResponse pulled;
+  grpc::ClientContext pulling;
+  ASSERT_TRUE(node.images().PullImage(&pulling, pull, &pulled).ok());
+  const auto status = [&] {
+    cri::ImageStatusRequest request;
+    request.mutable_image()->set_image(name);
+    cri::ImageStatusResponse response;
+    grpc::ClientContext context;
+    EXPECT_TRUE(node.images().ImageStatus(&context, request, &response).ok());
+    return response;
+  };
+  ASSERT_TRUE(status().has_image());
+  EXPECT_FALSE(status().image().pinned());
+  cri::RemoveImageRequest remove;
+  remove.mutable_image()->set_image(name);
+  cri::RemoveImageResponse removed;
+  grpc::ClientContext removing;
+  EXPECT_TRUE(node.images().RemoveImage(&removing, remove, &removed).ok());
+  EXPECT_FALSE(status().has_image());
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ struct RegistryImage {
   std::vector<std::string> layer_digests;
 };
 
-inline RegistryImage MakeImage(const std::vector<std::string>& tars) {
+// `config`: of the image's configuration, what a container has of it.
+inline RegistryImage MakeImage(const std::vector<std::string>& tars, const std::string& config = R"({"Cmd":["sh"]})") {
   RegistryImage image;
   std::string diffs, layers;
   for (const std::string& tar : tars) {
@@ -29,7 +30,7 @@ inline RegistryImage MakeImage(const std::vector<std::string>& tars) {
     image.blobs[digest] = blob;
     image.layer_digests.push_back(digest);
   }
-  image.config = R"({"config":{"Cmd":["sh"]},"rootfs":{"type":"layers","diff_ids":[)" + diffs + "]}}";
+  image.config = R"({"config":)" + config + R"(,"rootfs":{"type":"layers","diff_ids":[)" + diffs + "]}}";
   image.config_digest = Sha256Of(image.config);
   image.blobs[image.config_digest] = image.config;
   image.manifest =
