@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "absl/strings/str_cat.h"
 #include "runtime/sys/unique_fd.h"
 #include "test/e2e/node.h"
 
