@@ -9,25 +9,10 @@ out=${1:?usage: $0 OUTPUT.tar [NAME]}
 name=${2:-docker.io/library/busybox:latest}
 busybox=${BUSYBOX:-/bin/busybox}
 [ -x "$busybox" ] || { echo "$0: $busybox is missing: apt-get install busybox-static" >&2; exit 1; }
-case $(uname -m) in
-  x86_64) arch=amd64 ;;
-  aarch64) arch=arm64 ;;
-  *) arch=$(uname -m) ;;
-esac
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 022
-
-# Packs the current directory the same way everywhere.
-pack() { tar --format=ustar --sort=name --numeric-owner --owner=0 --group=0 --mtime=@1700000000 -cf "$1" -C "$2" .; }
-# Stores a file as a blob and prints its digest and size as a descriptor's members.
-blob() {
-  local digest
-  digest=$(sha256sum "$1" | cut -d' ' -f1)
-  mv "$1" "$layout/blobs/sha256/$digest"
-  printf '"digest":"sha256:%s","size":%s' "$digest" "$(stat -c %s "$layout/blobs/sha256/$digest")"
-}
 
 # The root file system.
 root=$work/root
@@ -56,22 +41,6 @@ nogroup:x:65534:
 EOF
 printf '<!DOCTYPE html>\n<title>wherry</title>\n<p>Hello from a pod.\n' > "$root/www/index.html"
 
-# The image around it: layer, configuration, manifest, index.
-layout=$work/layout
-mkdir -p "$layout/blobs/sha256"
-pack "$work/layer.tar" "$root"
-diff_id=$(sha256sum "$work/layer.tar" | cut -d' ' -f1)
-gzip -n -6 "$work/layer.tar"
-layer=$(blob "$work/layer.tar.gz")
-printf '{"created":"2023-11-14T22:13:20Z","architecture":"%s","os":"linux","config":{"Env":["PATH=/bin:/sbin:/usr/bin:/usr/sbin"],"Cmd":["sh"],"WorkingDir":"/"},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]},"history":[{"created":"2023-11-14T22:13:20Z","created_by":"busybox-image.sh"}]}' \
-  "$arch" "$diff_id" > "$work/config"
-config=$(blob "$work/config")
-printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json",%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip",%s}]}' \
-  "$config" "$layer" > "$work/manifest"
-manifest=$(blob "$work/manifest")
-printf '{"imageLayoutVersion":"1.0.0"}' > "$layout/oci-layout"
-printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",%s,"annotations":{"io.containerd.image.name":"%s","org.opencontainers.image.ref.name":"%s"}}]}' \
-  "$manifest" "$name" "$name" > "$layout/index.json"
-pack "$work/image.tar" "$layout"
-mkdir -p "$(dirname "$out")"
-mv "$work/image.tar" "$out"
+tar --format=ustar --sort=name --numeric-owner --owner=0 --group=0 --mtime=@1700000000 -cf "$work/layer.tar" -C "$root" .
+"$(dirname "$0")/oci-archive.sh" "$work/layer.tar" \
+  '{"Env":["PATH=/bin:/sbin:/usr/bin:/usr/sbin"],"Cmd":["sh"],"WorkingDir":"/"}' "$out" "$name"
