@@ -26,6 +26,7 @@ struct RunOptions {
   std::vector<std::string> volumes{};  // "HOST:CONTAINER" or "HOST:CONTAINER:ro"
   std::string workdir{}, user{};       // user: "UID", "UID:GID" or a name
   std::string cgroup_parent{};
+  bool privileged = false;
   bool remove = true;
   bool detach = false;
 };

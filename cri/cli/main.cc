@@ -143,6 +143,7 @@ void AddRun(CLI::App& app, Invocation& out) {
   run->add_option("-w,--workdir", o->workdir, "Working directory");
   run->add_option("-u,--user", o->user, "UID, UID:GID or a name of the image");
   run->add_option("--cgroup-parent", o->cgroup_parent, "Cgroup that the pod's is made in; wherryd's own by default");
+  run->add_flag("--privileged", o->privileged, "With all capabilities and devices, and nothing masked");
   run->add_flag("--rm,!--no-rm", o->remove, "Remove the pod at the end (the default)");
   run->add_flag("-d,--detach", o->detach, "Print the container's id and leave it running");
   run->callback([=, &out] {

@@ -117,6 +117,7 @@ void SetPod(const RunOptions& options, const RunNames& names, cri::PodSandboxCon
   auto* security = pod.mutable_linux()->mutable_security_context();
   security->mutable_namespace_options()->set_network(host ? cri::NODE : cri::POD);
   security->mutable_namespace_options()->set_pid(cri::CONTAINER);
+  security->set_privileged(options.privileged);
   security->mutable_seccomp()->set_profile_type(cri::SecurityProfile::RuntimeDefault);
 }
 
@@ -142,6 +143,10 @@ absl::Status MakeRunConfig(const RunOptions& options, const RunNames& names, Run
   RETURN_IF_ERROR(SetResources(options, *out.mutable_linux()->mutable_resources()));
   auto* security = out.mutable_linux()->mutable_security_context();
   *security->mutable_namespace_options() = config.pod->linux().security_context().namespace_options();
+  if (options.privileged) {
+    security->set_privileged(true);
+    return SetUser(options.user, *security);
+  }
   security->mutable_seccomp()->set_profile_type(cri::SecurityProfile::RuntimeDefault);
   for (const char* path : kMasked) security->add_masked_paths(path);
   for (const char* path : kReadOnly) security->add_readonly_paths(path);

@@ -65,6 +65,15 @@ TEST(RunConfigTest, FlagsArriveInTheirFields) {
   EXPECT_EQ(c.working_dir(), "/w");
 }
 
+TEST(RunConfigTest, PrivilegedIsForPodAndContainerAndMasksNothing) {
+  RunConfig config = Make({.image = "busybox", .privileged = true});
+  EXPECT_TRUE(config.pod->linux().security_context().privileged());
+  const auto& security = config.container->linux().security_context();
+  EXPECT_TRUE(security.privileged());
+  EXPECT_FALSE(security.has_seccomp());
+  EXPECT_EQ(security.masked_paths_size() + security.readonly_paths_size(), 0);
+}
+
 TEST(RunConfigTest, AWrongFlagIsNamed) {
   auto message = [](const RunOptions& options, const RunNames& names) {
     RunConfig config;
