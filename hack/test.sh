@@ -10,7 +10,8 @@
 # Tests that need root run in network, mount, PID, IPC and UTS namespaces made here, with a /run and /var/lib/wherry of
 # their own, so that they cannot touch the machine's interfaces, mounts or processes; what they leave behind in those
 # namespaces, or below the machine's cgroups, is a failure. The last line counts GoogleTest cases, and each lint run,
-# fuzz target or stage that has none as one.
+# fuzz target or stage that has none as one. A case that needs another host than one of the stages has is skipped there;
+# as skipped counts what has passed in no stage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -19,6 +20,7 @@ build=$root/build/$preset
 time_limit=$((${TIME_LIMIT:-38} * 60))
 passed=0 failed=0 skipped=0
 out=$(mktemp -d /tmp/wherry-test.XXXXXX)
+export WHERRY_CASES=${WHERRY_CASES:-$out/cases} # "passed" or "skipped", program and case a line, of all stages
 finished=
 trap 'rm -rf "$out"; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
 
@@ -48,7 +50,7 @@ run_program() {
 
 # report REPORTS NAME: adds up the cases of one program, and prints each failure and each skip with its reason.
 report() {
-  local json=$1/$2.json log=$1/$2.log p f s
+  local json=$1/$2.json log=$1/$2.log p f
   if [ -e "$1/$2.died" ]; then
     tail -n 60 "$log"
     fail "($2) ended without a report: exit code $(cat "$1/$2.died")"
@@ -58,10 +60,13 @@ report() {
     passed=$((passed + 1))
     return
   fi
-  read -r p f s < <(jq -r '[.testsuites[].testsuite[] | if .failures then "f" elif .result == "COMPLETED" then "p"
-    elif .result == "SKIPPED" or .result == "SUPPRESSED" then "s" else empty end] |
-    [(map(select(. == "p")) | length), (map(select(. == "f")) | length), (map(select(. == "s")) | length)] | @tsv' "$json")
-  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  jq -r --arg program "$2" '.testsuites[].testsuite[] | (if .failures then "failed" elif .result == "COMPLETED" then "passed"
+    elif .result == "SKIPPED" or .result == "SUPPRESSED" then "skipped" else empty end) + " (" + $program + ") " +
+    .classname + "." + .name' "$json" >"$1/$2.cases"
+  cat "$1/$2.cases" >>"$WHERRY_CASES"
+  p=$(grep -c '^passed' "$1/$2.cases" || true)
+  f=$(grep -c '^failed' "$1/$2.cases" || true)
+  passed=$((passed + p)) failed=$((failed + f))
   # The text between a failing or skipped case's start and end; GoogleTest keeps no reasons in its report.
   awk -v program="$2" '/^\[ RUN      \]/ { text = ""; next }
     /^\[  FAILED  \].*ms\)$/ { print text "FAILED (" program ") " $4 }
@@ -165,7 +170,7 @@ cni_chained_test PortmapTest.Sctp*:PortmapTest.FromEverywhere
 wherry_e2e LimitsTest.*:UpdateTest.*:StatsTest.*:PodsTest.ContainerSees*:PodsTest.TwoPods*:PodsTest.Exit*:RestartTest.Killed*:AppArmorTest.*'
 
 stage_vm() {
-  local reports=$root/build/vm/share/reports name status=0
+  local reports=$root/build/vm/share/reports status=0
   if [ "$(id -u)" != 0 ]; then
     skip "vm: needs root"
     return
@@ -173,56 +178,91 @@ stage_vm() {
   hack/vm.sh --fetch || { skip "vm: Debian's kernel cannot be fetched"; return; }
   rm -rf "$reports"
   mkdir -p "$reports"
-  PRESET=$preset hack/vm.sh hack/test.sh --in-vm "$reports" >"$out/vm" 2>&1 || status=$?
+  awk '{print $1, 400, $2}' <<<"$in_vm" >"$reports/list"
+  PRESET=$preset hack/vm.sh hack/test.sh --in-machine "$reports" >"$out/vm" 2>&1 || status=$?
   if [ $status = 126 ]; then
     tail -n 20 "$out/vm"
     skip "vm: the machine did not boot"
     return
   fi
-  while read -r name _; do
-    if [ -e "$reports/$name.json" ] || [ -e "$reports/$name.died" ]; then report "$reports" "$name"
-    else
-      tail -n 40 "$out/vm"
-      fail "vm: $name did not run (exit code $status)"
-    fi
-  done <<<"$in_vm"
+  report_machine "$reports" "$out/vm" $status
 }
 
-# Inside of the virtual machine, as a second run of this script.
-vm_tests() {
-  local name filter
-  modprobe -a bridge veth overlay
+# machine_tests REPORTS: inside of a virtual machine, as a second run of this script; REPORTS/list has a program, seconds and a filter a line.
+machine_tests() {
+  local name seconds filter
+  modprobe -a bridge veth overlay tun
   export WHERRY_BIN_DIR=$build/bin
   export -f run_program
-  while read -r name filter; do
-    GTEST_FILTER=$filter in_namespaces bash -c 'run_program "$@"' _ "$1" "$name" 400 "$build/test/$name"
-  done <<<"$in_vm"
+  while read -r name seconds filter; do
+    GTEST_FILTER=$filter in_namespaces bash -c 'run_program "$@"' _ "$1" "$name" "$seconds" "$build/test/$name"
+  done <"$1/list"
 }
 
-# A whole node with systemd and wherry's package: what becomes of pods when the service, the package or the node come and go.
-stage_node() {
-  local reports=$root/build/node/share/reports
+# report_machine REPORTS LOG STATUS: of all programs in its list, once the machine's run of this script has ended with STATUS.
+report_machine() {
+  local name
+  while read -r name _; do
+    if [ -e "$1/$name.json" ] || [ -e "$1/$name.died" ]; then report "$1" "$name"
+    else
+      tail -n 40 "$2"
+      fail "$name did not run in the machine (exit code $3)"
+    fi
+  done <"$1/list"
+}
+
+# What CI runs in the node besides: a container's start and exec on the kernel, disk and cgroups of a node. A program and its filter a line.
+node_list='integration_process *'
+
+# boot_node: false, with the reason said, where there can be none.
+boot_node() {
   if [ "$(id -u)" != 0 ]; then
     skip "node: needs root"
-    return
-  fi
-  if [ $SECONDS -gt $((time_limit * 7 / 10)) ]; then
-    skip "node: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
-    return
+    return 1
   fi
   hack/node.sh down
   if ! hack/node.sh up 2>"$out/node"; then
     tail -n 20 "$out/node"
     skip "node: none can be made or booted here"
-    return
+    return 1
   fi
+  reports=$root/build/node/share/reports
   rm -rf "$reports"
   mkdir -p "$reports"
+}
+
+# A whole node with systemd and wherry's package: what becomes of pods when the service, the package or the node come and go.
+stage_node() {
+  local reports
+  if [ $SECONDS -gt $((time_limit * 7 / 10)) ]; then
+    skip "node: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
+    return
+  fi
+  boot_node || return 0
   hack/busybox-image.sh "$root/build/node/share/busybox.tar" >/dev/null
-  in_node systemd integration_cgroup_systemd '*'
-  in_node before wherry_node 'ServiceTest.*:PackageTest.*:BeforeRebootTest.*'
+  hack/node-image/build.sh --image
+  in_node integration_cgroup_systemd integration_cgroup_systemd '*'
+  awk '{print $1, 400, $2}' <<<"$node_list" >"$reports/list"
+  programs_in_node
+  in_node before wherry_node 'ServiceTest.*:PackageTest.*:NodeImageTest.*:BeforeRebootTest.*'
   if hack/node.sh reboot; then in_node after wherry_node 'AfterRebootTest.*'; else fail "node: it did not come back from a reboot"; fi
   hack/node.sh down
+}
+
+# All integration and end-to-end tests in the node: too slow for CI.
+stage_node-all() {
+  local reports
+  boot_node || return 0
+  { labelled "$build" root; labelled "$build" e2e; } | awk '$1 != "integration_cgroup_systemd" {print $1, $2 * 10, "*"}' >"$reports/list"
+  programs_in_node
+  hack/node.sh down
+}
+
+# programs_in_node: those of REPORTS/list. End-to-end tests keep their files on the node's disk, as a node does.
+programs_in_node() {
+  local status=0
+  hack/node.sh run env PRESET="$preset" WHERRY_E2E_DISK=/var/tmp hack/test.sh --in-machine "$reports" >"$out/node" 2>&1 </dev/null || status=$?
+  report_machine "$reports" "$out/node" $status
 }
 
 # in_node NAME PROGRAM FILTER: some of a program's cases; one that hangs ends with the node.
@@ -292,7 +332,17 @@ stage_asan() {
   passed=$p skipped=$s
 }
 
-summary() { printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"; }
+# Cases that were skipped and passed in no stage, one a line.
+skipped_everywhere() {
+  [ ! -e "$WHERRY_CASES" ] || awk '{ state = $1; $1 = ""; if (state == "skipped") skipped[$0]; else ran[$0] }
+    END { for (test in skipped) if (!(test in ran)) print "skipped in all stages:" test }' "$WHERRY_CASES" | sort
+}
+summary() {
+  local everywhere
+  everywhere=$(skipped_everywhere)
+  [ -z "$everywhere" ] || { printf '\n%s\n' "$everywhere"; skipped=$((skipped + $(wc -l <<<"$everywhere"))); }
+  printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+}
 finish() {
   finished=1
   summary
@@ -301,9 +351,9 @@ finish() {
 }
 
 case ${1:-} in
-  --in-vm)
+  --in-machine)
     finished=1
-    vm_tests "$2"
+    machine_tests "$2"
     exit
     ;;
   --inside)
@@ -338,7 +388,7 @@ esac
 stages=("$@")
 [ $# -gt 0 ] || stages=(build lint unit root e2e vm node fuzz asan)
 # Tests of what was built last time would mislead.
-[[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e|vm|node)\  ]] || stages=(build "${stages[@]}")
+[[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e|vm|node|node-all)\  ]] || stages=(build "${stages[@]}")
 hack/deps.sh
 hack/peer.sh || skip "what needs Debian's containerd: it cannot be fetched"
 hack/debian-image.sh || skip "what needs a Debian root file system: mmdebstrap could not make one"

@@ -2,6 +2,9 @@
 # Makes a node: build/node/debian from Debian's packages, build/node/root from that, wherry's package and files/, and
 # build/node/disk.img, the disk that hack/node.sh boots. The first is made once for a list of packages, which takes two minutes and the
 # network; the others anew when something in them changes, in half a minute. Nothing here mounts or boots anything.
+#
+#   hack/node-image/build.sh           the disk
+#   hack/node-image/build.sh --image   and build/node/share/node.tar, the same as an OCI image like kind's nodes: an archive
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 node=$PWD/build/node
@@ -50,6 +53,12 @@ dress() {
     systemd-pcrphase.service systemd-pcrphase-sysinit.service; do
     ln -sf /dev/null "$node/root/etc/systemd/system/$unit"
   done
+  # In a pod, devices and the kernel's settings are the host's.
+  for unit in systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service \
+    systemd-sysctl.service; do
+    mkdir -p "$node/root/etc/systemd/system/$unit.d"
+    printf '[Unit]\nConditionVirtualization=!container\n' >"$node/root/etc/systemd/system/$unit.d/node.conf"
+  done
   chroot "$node/root" systemctl --quiet enable systemd-networkd node-up
   chroot "$node/root" systemctl --quiet disable docker-registry
   echo node >"$node/root/etc/hostname"
@@ -70,6 +79,19 @@ make_disk() {
   echo "$want" >"$node/disk.digest"
 }
 
+# As an image: systemd, told that it is in a container, is its first process and is stopped by the signal that it wants.
+make_image() {
+  [ "$(cat "$node/image.digest" 2>/dev/null)" != "$(cat "$node/disk.digest")" ] || return 0
+  rm -f "$node/image.digest"
+  mkdir -p "$node/share"
+  tar --format=pax --xattrs --xattrs-include='*' --numeric-owner --sort=name -cf "$node/layer.tar" -C "$node/root" .
+  GZIP_LEVEL=1 hack/oci-archive.sh "$node/layer.tar" '{"Entrypoint":["/sbin/init"],"Env":["container=oci",
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"StopSignal":"SIGRTMIN+3"}' \
+    "$node/share/node.tar" docker.io/library/wherry-node:latest
+  cp "$node/disk.digest" "$node/image.digest"
+}
+
 make_debian
 make_package
 make_disk
+[ "${1:-}" != --image ] || make_image

@@ -36,7 +36,7 @@ std::string Do(const std::vector<std::string>& command) {
   run.program = "/usr/bin/env";
   run.arguments = command;
   run.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C"};
-  auto ended = children.Run(run, sys::Children::Clock::now() + std::chrono::minutes(2));
+  auto ended = children.Run(run, sys::Children::Clock::now() + std::chrono::minutes(5));
   std::string line;
   for (const auto& word : command) line += word + " ";
   if (!ended.ok()) {
