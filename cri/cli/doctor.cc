@@ -64,6 +64,9 @@ void CheckMounts(Findings& out, const std::string& root) {
   out.Optional(absl::StrCat("idmapped mounts (", dir, ")"), sys::ProbeIdmappedMount(dir),
                "pods with user namespaces cannot have volumes from this file system",
                "use ext4, xfs or btrfs on Linux 5.12 or newer");
+  out.Optional("idmapped mounts (/run)", sys::ProbeIdmappedMount("/run"),
+               "pods with user namespaces cannot have volumes in memory, such as secrets and tokens",
+               "boot Linux 6.3 or newer");
   auto shared = sys::IsShared("/");
   out.Optional("/ is a shared mount", shared.ok() && *shared ? absl::OkStatus() : absl::NotFoundError("it is private"),
                "volumes with mount propagation (HostToContainer, Bidirectional) are refused", "mount --make-rshared /");

@@ -1,7 +1,9 @@
 // Every run of the end-to-end tests is a small machine of its own: new PID, network, mount, IPC and UTS
 // namespaces, a private /proc and a tmpfs for all files. When the first process of the PID namespace ends,
 // the kernel ends all others, so that not even a crashed test can leave a process behind. Only cgroups have
-// to be cleaned by hand: the outer process does it, below one subtree with an unguessable name.
+// to be cleaned by hand: the outer process does it, below one subtree with an unguessable name. It removes
+// the files as well where $WHERRY_E2E_DISK names a directory for them: a node's are on a disk, and kernels
+// before 6.3 cannot show a tmpfs with the ids of a user namespace.
 
 #include <gtest/gtest.h>
 #include <net/if.h>
@@ -9,12 +11,14 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 
 #include "test/e2e/node.h"
@@ -37,10 +41,22 @@ void LoopbackUp() {
   close(fd);
 }
 
-int RunInside(int argc, char** argv) {
+// Below $WHERRY_E2E_DISK, or "".
+std::string MakeFiles() {
+  const char* disk = std::getenv("WHERRY_E2E_DISK");
+  if (disk == nullptr) return "";
+  std::string dir = std::string(disk) + "/wherry-e2e.XXXXXX";
+  Must(mkdtemp(dir.data()) != nullptr && chmod(dir.c_str(), 0755) == 0, dir.c_str());
+  return dir;
+}
+
+int RunInside(int argc, char** argv, const std::string& files) {
   Must(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "make / private");
   Must(mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0, "mount /proc");
-  Must(mount("wherry-e2e", "/mnt", "tmpfs", 0, "mode=755") == 0, "mount tmpfs");
+  if (files.empty())
+    Must(mount("wherry-e2e", "/mnt", "tmpfs", 0, "mode=755") == 0, "mount tmpfs");
+  else
+    Must(mount(files.c_str(), "/mnt", nullptr, MS_BIND, nullptr) == 0, "mount the files' directory");
   // The command line keeps logs there.
   Must(mount("wherry-e2e", "/var/log", "tmpfs", 0, "mode=755") == 0, "mount tmpfs");
   LoopbackUp();
@@ -63,12 +79,15 @@ int main(int argc, char** argv) {
   }
   const std::string cgroup = "/wherry-e2e-" + wherry::HostUnique(getpid());
   setenv("WHERRY_E2E_CGROUP", cgroup.c_str(), 1);
+  const std::string files = MakeFiles();
   Must(unshare(CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare");
   pid_t child = fork();
   Must(child >= 0, "fork");
-  if (child == 0) std::exit(RunInside(argc, argv));
+  if (child == 0) std::exit(RunInside(argc, argv, files));
   int status = 0;
   Must(waitpid(child, &status, 0) == child, "waitpid");
   wherry::e2e::RemoveCgroupsNamed(cgroup);
+  std::error_code ignored;
+  if (!files.empty()) std::filesystem::remove_all(files, ignored);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -2,6 +2,7 @@
 // owners that they have.
 
 #include <gmock/gmock.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "runtime/sys/probe.h"
 #include "test/e2e/census.h"
 #include "test/e2e/node.h"
 
@@ -145,6 +147,26 @@ TEST_F(UserNamespacesTest, AVolumeWithoutMappingsBelongsToNobodyInside) {
         mount.set_container_path("/vol");
       });
   EXPECT_THAT(Shell(c, "stat -c %u /vol; touch /vol/file"), testing::AllOf(HasSubstr("65534\n"), HasSubstr("denied")));
+}
+
+// No kernel gives sysfs other owners; kernels before 6.3 do not give a tmpfs any, in which the kubelet has secrets.
+TEST_F(UserNamespacesTest, AVolumeThatCannotHaveThePodsOwnersIsRefused) {
+  const std::string memory = node.dir() + "/memory", pod = node.RunPod("p", From(200000));
+  std::filesystem::create_directory(memory);
+  ASSERT_EQ(::mount("memory", memory.c_str(), "tmpfs", 0, nullptr), 0);
+  const auto start = [&](const std::string& name, const std::string& volume) {
+    return node.TryStart(node.Create(pod, name, {"sleep", "1000"}, [&](cri::ContainerConfig& config) {
+      *config.add_mounts() = Volume(volume, 200000);
+    }));
+  };
+  const grpc::Status in_sysfs = start("in-sysfs", "/sys/kernel"), in_memory = start("in-memory", memory);
+  const std::string why = "its file system cannot be mounted with another user namespace's ids";
+  EXPECT_EQ(in_sysfs.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(in_sysfs.error_message(), HasSubstr(why));
+  if (sys::ProbeIdmappedMount(memory).ok())
+    EXPECT_TRUE(in_memory.ok()) << in_memory.error_message();
+  else
+    EXPECT_THAT(in_memory.error_message(), HasSubstr(why));
 }
 
 TEST_F(UserNamespacesTest, ImageVolumesBelongToThePodsRoot) {
