@@ -21,6 +21,16 @@ bool Selects(const Labels& selector, const Labels& labels) {
   return true;
 }
 
+// Into ContainerStats or LinuxPodSandboxStats, where the kernel measures it.
+template <typename Stats>
+void FillPressures(const cgroup::Pressures& pressures, int64_t now_ns, Stats& out) {
+  if (pressures.cpu) FillPressure(*pressures.cpu, *out.mutable_cpu()->mutable_psi());
+  if (pressures.memory) FillPressure(*pressures.memory, *out.mutable_memory()->mutable_psi());
+  if (!pressures.io) return;
+  out.mutable_io()->set_timestamp(now_ns);
+  FillPressure(*pressures.io, *out.mutable_io()->mutable_psi());
+}
+
 bool HasPrefix(const std::string& text, const std::string& prefix) {
   return text.compare(0, prefix.size(), prefix) == 0;
 }
@@ -48,6 +58,7 @@ cri::ContainerStats Collector::Read(const store::ContainerRecord& record) {
     FillCpu(*stats, now, rates_.Add(record.id(), now, stats->cpu_usage_ns), *out.mutable_cpu());
     FillMemory(*stats, now, *out.mutable_memory());
     FillSwap(*stats, now, *out.mutable_swap());
+    FillPressures(cgroups_.ReadPressures(record.cgroup_path()), now, out);
   }
   std::optional<DiskUse> disk = layers_.Get(record.id());
   cri::FilesystemUsage* layer = out.mutable_writable_layer();
@@ -72,6 +83,7 @@ cri::PodSandboxStats Collector::Read(const store::PodRecord& record) {
   if (auto stats = cgroups_.Read(record.cgroup_path()); stats.ok()) {
     FillCpu(*stats, now, rates_.Add(record.id(), now, stats->cpu_usage_ns), *linux_stats.mutable_cpu());
     FillMemory(*stats, now, *linux_stats.mutable_memory());
+    FillPressures(cgroups_.ReadPressures(record.cgroup_path()), now, linux_stats);
     linux_stats.mutable_process()->set_timestamp(now);
     linux_stats.mutable_process()->mutable_process_count()->set_value(stats->pids);
   }
@@ -130,6 +142,7 @@ std::vector<cri::Metric> Collector::MetricsOf(const store::PodRecord& pod, const
   const cgroup::Detail detail = cgroups_.ReadDetail(path);
   if (stats.ok()) measured.stats = &*stats;
   measured.detail = &detail;
+  measured.pressures = cgroups_.ReadPressures(path);
   const absl::StatusOr<std::vector<int>> processes = cgroups_.Processes(path);
   if (processes.ok()) measured.processes = processes->size();
   if (container != nullptr) {

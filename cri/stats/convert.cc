@@ -3,6 +3,22 @@
 namespace wherry::stats {
 namespace cri = ::runtime::v1;
 
+namespace {
+
+void FillStall(const cgroup::Stall& stall, cri::PsiData& out) {
+  out.set_total(stall.total_us);
+  out.set_avg10(stall.avg10);
+  out.set_avg60(stall.avg60);
+  out.set_avg300(stall.avg300);
+}
+
+}  // namespace
+
+void FillPressure(const cgroup::Pressure& pressure, cri::PsiStats& out) {
+  if (pressure.some) FillStall(*pressure.some, *out.mutable_some());
+  if (pressure.full) FillStall(*pressure.full, *out.mutable_full());
+}
+
 void FillCpu(const cgroup::Stats& stats, int64_t now_ns, std::optional<uint64_t> rate, cri::CpuUsage& out) {
   out.set_timestamp(now_ns);
   out.mutable_usage_core_nano_seconds()->set_value(stats.cpu_usage_ns);

@@ -12,6 +12,8 @@
 namespace wherry::stats {
 
 void FillCpu(const cgroup::Stats& stats, int64_t now_ns, std::optional<uint64_t> rate, ::runtime::v1::CpuUsage& out);
+// How long tasks waited, as `psi` of a CpuUsage, MemoryUsage or IoUsage.
+void FillPressure(const cgroup::Pressure& pressure, ::runtime::v1::PsiStats& out);
 void FillMemory(const cgroup::Stats& stats, int64_t now_ns, ::runtime::v1::MemoryUsage& out);
 // Unset fields where the host accounts no swap.
 void FillSwap(const cgroup::Stats& stats, int64_t now_ns, ::runtime::v1::SwapUsage& out);

@@ -39,6 +39,15 @@ constexpr Family kFamilies[] = {
     {"container_memory_kernel_usage", "Memory that the kernel uses for it, in bytes"},
     {"container_memory_max_usage_bytes", "The most memory that was in use at a time"},
     {"container_oom_events_total", "Processes killed for want of memory"},
+    {"container_hugetlb_usage_bytes", "Huge pages in use, in bytes", {"pagesize"}},
+    {"container_hugetlb_max_usage_bytes", "The most huge pages that were in use at a time, in bytes", {"pagesize"}},
+    {"container_hugetlb_failcnt", "Times that the limit of huge pages was hit", {"pagesize"}},
+    {"container_pressure_cpu_waiting_seconds_total", "Time in which a task waited for a CPU, in seconds"},
+    {"container_pressure_cpu_stalled_seconds_total", "Time in which all tasks waited for a CPU, in seconds"},
+    {"container_pressure_memory_waiting_seconds_total", "Time in which a task waited for memory, in seconds"},
+    {"container_pressure_memory_stalled_seconds_total", "Time in which all tasks waited for memory, in seconds"},
+    {"container_pressure_io_waiting_seconds_total", "Time in which a task waited for input or output, in seconds"},
+    {"container_pressure_io_stalled_seconds_total", "Time in which all tasks waited for input or output, in seconds"},
     {"container_processes", "Processes"},
     {"container_threads", "Processes and threads, as pids.current counts them"},
     {"container_threads_max", "Limit of processes and threads; 0 is none"},
@@ -145,6 +154,31 @@ void AddMemory(const cgroup::Stats& stats, const cgroup::Detail& detail, Writer&
   out.Count("container_oom_events_total", detail.oom_kills);
 }
 
+void AddHugetlb(const std::vector<cgroup::HugetlbUse>& sizes, Writer& out) {
+  for (const cgroup::HugetlbUse& use : sizes) {
+    const char* size = use.page_size.c_str();
+    out.Gauge("container_hugetlb_usage_bytes", use.usage, {size});
+    out.Gauge("container_hugetlb_max_usage_bytes", use.peak, {size});
+    out.Count("container_hugetlb_failcnt", use.limit_hits, {size});
+  }
+}
+
+void AddPressure(const std::optional<cgroup::Pressure>& pressure, const char* waiting, const char* stalled,
+                 Writer& out) {
+  constexpr uint64_t kMicroseconds = 1000000;
+  if (pressure && pressure->some) out.Count(waiting, pressure->some->total_us / kMicroseconds);
+  if (pressure && pressure->full) out.Count(stalled, pressure->full->total_us / kMicroseconds);
+}
+
+void AddPressures(const cgroup::Pressures& pressures, Writer& out) {
+  AddPressure(pressures.cpu, "container_pressure_cpu_waiting_seconds_total",
+              "container_pressure_cpu_stalled_seconds_total", out);
+  AddPressure(pressures.memory, "container_pressure_memory_waiting_seconds_total",
+              "container_pressure_memory_stalled_seconds_total", out);
+  AddPressure(pressures.io, "container_pressure_io_waiting_seconds_total",
+              "container_pressure_io_stalled_seconds_total", out);
+}
+
 void AddProcesses(const Measured& m, Writer& out) {
   out.Gauge("container_processes", m.processes);
   out.Gauge("container_threads", m.stats->pids);
@@ -224,7 +258,9 @@ std::vector<cri::Metric> Metrics(const Measured& m) {
     AddMemory(*m.stats, *m.detail, out);
     AddProcesses(m, out);
     AddIo(m.detail->io, out);
+    AddHugetlb(m.detail->hugetlb, out);
   }
+  AddPressures(m.pressures, out);
   if (m.file_system != nullptr) AddFileSystem(*m.file_system, m.disk, out);
   AddNetwork(m.interfaces, out);
   AddSpec(m.container != nullptr ? m.container->resources() : m.pod->config().linux().resources(), out);

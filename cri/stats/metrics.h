@@ -26,6 +26,7 @@ struct Measured {
   const store::ContainerRecord* container = nullptr;  // null: the pod
   const cgroup::Stats* stats = nullptr;               // null: its cgroup could not be read
   const cgroup::Detail* detail = nullptr;             // the same
+  cgroup::Pressures pressures;
   std::optional<uint64_t> processes;
   std::optional<Descriptors> descriptors;
   const FileSystem* file_system = nullptr;  // of the writable layer; null: it has none

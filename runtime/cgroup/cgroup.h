@@ -70,14 +70,36 @@ struct IoCounters {
   uint64_t read_bytes = 0, written_bytes = 0, reads = 0, writes = 0;
 };
 
+// Huge pages of one size in use by one cgroup; unset where this version of cgroups does not count it.
+struct HugetlbUse {
+  std::string page_size;  // "2MB", as the kernel's file names spell it
+  std::optional<uint64_t> usage, peak, limit_hits;
+};
+
+// For how long tasks of a cgroup waited for something (Documentation/accounting/psi.rst): the sum since its beginning, and the share
+// of the last 10, 60 and 300 seconds in percent.
+struct Stall {
+  uint64_t total_us = 0;
+  double avg10 = 0, avg60 = 0, avg300 = 0;
+};
+struct Pressure {
+  std::optional<Stall> some, full;  // at least one task waited, all of them did
+};
+// Unset where the kernel does not measure it.
+struct Pressures {
+  std::optional<Pressure> cpu, memory, io;
+};
+
 // What dashboards want beside Stats, and what costs as much again to read; unset where the kernel does not count it.
 struct Detail {
   std::optional<uint64_t> user_ns, system_ns;                        // CPU time
   std::optional<uint64_t> periods, throttled_periods, throttled_ns;  // of the CFS quota
   std::optional<uint64_t> memory_peak, memory_kernel;                // bytes
-  std::optional<uint64_t> memory_limit_hits, oom_kills;              // v1: without those of cgroups below
-  std::optional<uint64_t> pids_limit;                                // 0 = none
+  std::optional<uint64_t> memory_limit_hits;                         // v1: without those of cgroups below
+  std::optional<uint64_t> oom_kills;   // v2: also of cgroups below and gone; v1: only of processes in it
+  std::optional<uint64_t> pids_limit;  // 0 = none
   std::vector<IoCounters> io;
+  std::vector<HugetlbUse> hugetlb;
 };
 
 // Keeps a cgroup without processes from being taken away.
@@ -111,6 +133,7 @@ class Cgroups {
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::StatusOr<Stats> Read(const std::string& path) = 0;
   virtual Detail ReadDetail(const std::string& path) = 0;
+  virtual Pressures ReadPressures(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<int>> Processes(const std::string& path) = 0;
 };
 

@@ -6,10 +6,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "runtime/cgroup/names.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
@@ -83,6 +88,32 @@ std::optional<uint64_t> ReadPidsLimit(const std::string& dir) {
   return absl::SimpleAtoi(absl::StripAsciiWhitespace(*text), &number) ? number : 0;
 }
 
+std::vector<HugetlbUse> ReadHugetlb(const std::string& dir) {
+  std::vector<HugetlbUse> out;
+  std::error_code ec;
+  for (std::filesystem::directory_iterator it(dir, ec), end; !ec && it != end; it.increment(ec)) {
+    const std::string name = it->path().filename();
+    absl::string_view size = name;
+    if (!absl::ConsumePrefix(&size, "hugetlb.")) continue;
+    const bool v2 = absl::ConsumeSuffix(&size, ".current");
+    // Reserved pages are counted apart (hugetlb.2MB.rsvd.current).
+    if ((!v2 && !absl::ConsumeSuffix(&size, ".usage_in_bytes")) || absl::StrContains(size, '.')) continue;
+    HugetlbUse& use = out.emplace_back();
+    use.page_size = std::string(size);
+    use.usage = ReadNumber(dir, name.c_str());
+    const std::string prefix = absl::StrCat("hugetlb.", size, ".");
+    if (v2) {
+      const auto events = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", prefix, "events"));
+      if (events.ok()) use.limit_hits = KeyedNumber(*events, "max");
+    } else {
+      use.peak = ReadNumber(dir, (prefix + "max_usage_in_bytes").c_str());
+      use.limit_hits = ReadNumber(dir, (prefix + "failcnt").c_str());
+    }
+  }
+  std::sort(out.begin(), out.end(), [](auto& a, auto& b) { return a.page_size < b.page_size; });
+  return out;
+}
+
 std::vector<IoCounters> ParseIoStat(absl::string_view text) {
   std::vector<IoCounters> out;
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
@@ -132,6 +163,7 @@ Detail ReadV2Detail(const std::string& dir) {
   detail.oom_kills = KeyedNumber(events, "oom_kill");
   detail.pids_limit = ReadPidsLimit(dir);
   detail.io = ParseIoStat(read(kIoStat));
+  detail.hugetlb = ReadHugetlb(dir);
   return detail;
 }
 

@@ -28,6 +28,9 @@ Detail ReadV2Detail(const std::string& dir);
 // The number in pids.max of either version, 0 for "max"; unset when the file is missing.
 std::optional<uint64_t> ReadPidsLimit(const std::string& dir);
 
+// The huge pages of the cgroup `dir` of either version, by size.
+std::vector<HugetlbUse> ReadHugetlb(const std::string& dir);
+
 // v2's io.stat: lines of "MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …".
 std::vector<IoCounters> ParseIoStat(absl::string_view text);
 

@@ -112,6 +112,7 @@ class Systemd final : public Cgroups {
   absl::Status Kill(const std::string& path, int timeout_ms) override { return v2_->Kill(path, timeout_ms); }
   absl::StatusOr<Stats> Read(const std::string& path) override { return v2_->Read(path); }
   Detail ReadDetail(const std::string& path) override { return v2_->ReadDetail(path); }
+  Pressures ReadPressures(const std::string& path) override { return v2_->ReadPressures(path); }
   absl::StatusOr<std::vector<int>> Processes(const std::string& path) override { return v2_->Processes(path); }
 
  private:

@@ -29,6 +29,7 @@
 #include "runtime/cgroup/kill.h"
 #include "runtime/cgroup/limits.h"
 #include "runtime/cgroup/names.h"
+#include "runtime/cgroup/pressure.h"
 #include "runtime/cgroup/settings.h"
 #include "runtime/cgroup/stats.h"
 #include "runtime/cgroup/tree.h"
@@ -172,6 +173,15 @@ bool IsV1Behaviour(const std::string& file, const std::string& value) {
   return false;
 }
 
+// v1 counts a kill in the victim's own cgroup alone, and the count goes with it. What has no processes of its own, such as a pod, would
+// always show none.
+std::optional<uint64_t> OomKills(const std::string& dir) {
+  auto processes = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", kProcs));
+  auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/memory.oom_control"));
+  if (!processes.ok() || processes->empty() || !text.ok()) return std::nullopt;
+  return KeyedNumber(*text, "oom_kill");
+}
+
 bool ThawTree(const std::string& dir) {
   auto dirs = Subtree(dir);
   if (!dirs.ok()) return false;
@@ -280,14 +290,22 @@ class V1 : public Cgroups {
     detail.memory_peak = ReadNumber(memory, "memory.max_usage_in_bytes");
     detail.memory_kernel = ReadNumber(memory, "memory.kmem.usage_in_bytes");
     detail.memory_limit_hits = ReadNumber(memory, "memory.failcnt");
-    if (auto text = sys::ReadFileAt(AT_FDCWD, absl::StrCat(memory, "/memory.oom_control")); text.ok())
-      detail.oom_kills = KeyedNumber(*text, "oom_kill");
+    detail.oom_kills = OomKills(memory);
     detail.pids_limit = ReadPidsLimit(Dir("pids", path));
     auto io = [&blkio](const char* file) {
       return sys::ReadFileAt(AT_FDCWD, absl::StrCat(blkio, "/", file)).value_or("");
     };
     detail.io = ParseBlkio(io("blkio.throttle.io_service_bytes_recursive"), io("blkio.throttle.io_serviced_recursive"));
+    const std::string hugetlb = Dir("hugetlb", path);
+    if (hugetlb.empty() && !layout_.unified.empty()) detail.hugetlb = ReadHugetlb(Join(layout_.unified, path));
+    if (!hugetlb.empty()) detail.hugetlb = ReadHugetlb(hugetlb);
     return detail;
+  }
+
+  // v1 does not measure pressure, but containers are in the v2 tree of a hybrid host as well.
+  Pressures ReadPressures(const std::string& path) override {
+    if (layout_.unified.empty()) return {};
+    return ReadPressuresOf(Join(layout_.unified, path));
   }
 
   absl::StatusOr<std::vector<int>> Processes(const std::string& path) override {

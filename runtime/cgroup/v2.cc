@@ -14,6 +14,7 @@
 #include "runtime/cgroup/device_filter.h"
 #include "runtime/cgroup/kill.h"
 #include "runtime/cgroup/limits.h"
+#include "runtime/cgroup/pressure.h"
 #include "runtime/cgroup/settings.h"
 #include "runtime/cgroup/stats.h"
 #include "runtime/cgroup/tree.h"
@@ -76,6 +77,8 @@ class V2 : public Cgroups {
   }
 
   Detail ReadDetail(const std::string& path) override { return ReadV2Detail(Dir(path)); }
+
+  Pressures ReadPressures(const std::string& path) override { return ReadPressuresOf(Dir(path)); }
 
   absl::StatusOr<std::vector<int>> Processes(const std::string& path) override {
     RETURN_IF_ERROR(CheckPath(path));

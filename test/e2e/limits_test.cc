@@ -34,6 +34,27 @@ TEST_F(LimitsTest, AllocationOverTheMemoryLimitIsOOMKilledAndOthersLive) {
   EXPECT_EQ(node.Exec(bystander, {"true"}).exit_code(), 0);
 }
 
+// The pod's limit ends a container that has none of its own, and the pod's own count says so where the kernel keeps one (v2).
+TEST_F(LimitsTest, AllocationOverThePodsLimitIsOOMKilledAndCountedForThePod) {
+  const std::string pod = node.RunPod("p", [](cri::PodSandboxConfig& config) {
+    config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(32 << 20);
+    config.mutable_linux()->mutable_resources()->set_memory_swap_limit_in_bytes(32 << 20);
+  });
+  const std::string c = node.Run(pod, "greedy", {"sh", "-c", "exec dd if=/dev/zero of=/dev/null bs=128M count=1"});
+  EXPECT_EQ(node.WaitExited(c).reason(), "OOMKilled");
+  cri::ListPodSandboxMetricsResponse metrics;
+  grpc::ClientContext context;
+  ASSERT_TRUE(node.runtime().ListPodSandboxMetrics(&context, {}, &metrics).ok());
+  ASSERT_EQ(metrics.pod_metrics_size(), 1);
+  std::vector<uint64_t> kills;
+  for (const cri::Metric& metric : metrics.pod_metrics(0).metrics())
+    if (metric.name() == "container_oom_events_total") kills.push_back(metric.value().value());
+  if (std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers"))
+    EXPECT_THAT(kills, testing::ElementsAre(1));
+  else
+    EXPECT_THAT(kills, testing::IsEmpty()) << "v1 keeps none: no number rather than zero";
+}
+
 TEST_F(LimitsTest, CpuQuotaIsWhatTheKernelHolds) {
   std::string pod = node.RunPod("p");
   std::string c = node.Run(pod, "c", {"sleep", "1000"}, Limit([](auto& r) {

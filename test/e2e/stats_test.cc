@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -58,6 +61,41 @@ TEST_F(StatsTest, AContainersUseIsSeenInItsNumbers) {
   EXPECT_GT(later.cpu().timestamp(), first.cpu().timestamp());
   EXPECT_GT(later.cpu().usage_core_nano_seconds().value(), used);
   EXPECT_GT(later.cpu().usage_nano_cores().value(), 0u);
+}
+
+// KUBELET 49
+TEST_F(StatsTest, WaitingForACpuIsSeenAsPressure) {
+  // Whether this kernel measures it is to be seen in any cgroup of v2 below the root.
+  const std::string unified =
+      std::filesystem::exists("/sys/fs/cgroup/unified") ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
+  const std::string pod = node.RunPod("p");
+  // More that never rests than there are CPUs.
+  const std::string c =
+      node.Run(pod, "c", {"sh", "-c", "for i in $(seq $(nproc)); do while :; do :; done & done; while :; do :; done"});
+  std::string line;
+  if (!std::getline(std::ifstream(unified + node.cgroup() + "/cpu.pressure"), line)) {
+    EXPECT_FALSE(Of(c).cpu().has_psi()) << "no numbers rather than zeros";
+    EXPECT_FALSE(Of(c).has_io());
+    return;
+  }
+  cri::ContainerStats stats;
+  Eventually("somebody to have waited", [&] {
+    stats = Of(c);
+    return stats.cpu().psi().some().total() > 0;
+  });
+  EXPECT_GE(stats.cpu().psi().some().total(), stats.cpu().psi().full().total());
+  EXPECT_TRUE(stats.memory().psi().has_some());
+  EXPECT_TRUE(stats.memory().psi().has_full());
+  EXPECT_TRUE(stats.io().psi().has_some());
+  EXPECT_GT(stats.io().timestamp(), 0);
+  cri::PodSandboxStatsRequest request;
+  request.set_pod_sandbox_id(pod);
+  cri::PodSandboxStatsResponse response;
+  grpc::ClientContext context;
+  ASSERT_TRUE(node.runtime().PodSandboxStats(&context, request, &response).ok());
+  EXPECT_GT(response.stats().linux().cpu().psi().some().total(), 0u);
+  EXPECT_TRUE(response.stats().linux().memory().psi().has_full());
+  EXPECT_TRUE(response.stats().linux().io().psi().has_some());
 }
 
 TEST_F(StatsTest, ListsHaveWhatRunsAndTakeFilters) {

@@ -33,6 +33,9 @@ class V2FixtureTest : public Fixture {
     Put("pod/c/memory.peak", "20000\n");
     Put("pod/c/io.stat", "8:0 \n254:16 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n");
     Put("pod/c/hugetlb.2MB.max", "max\n");
+    Put("pod/c/hugetlb.2MB.current", "4194304\n");
+    Put("pod/c/hugetlb.2MB.events", "max 5\n");
+    Put("pod/c/hugetlb.2MB.rsvd.current", "0\n");
   }
 
   // The first word of a file: a write shorter than what it replaces leaves a tail behind here, unlike in a cgroup.
@@ -119,6 +122,33 @@ TEST_F(V2FixtureTest, DetailsAreRead) {
   EXPECT_THAT(std::make_pair(io.major, io.minor), testing::Pair(254, 16));
   EXPECT_THAT((std::vector<uint64_t>{io.read_bytes, io.written_bytes, io.reads, io.writes}),
               testing::ElementsAre(4096, 8192, 1, 2));
+}
+
+TEST_F(V2FixtureTest, HugePagesInUseAreReadBySize) {
+  Put("pod/c/hugetlb.1GB.current", "0\n");
+  const Detail detail = v2->ReadDetail("/pod/c");
+  ASSERT_EQ(detail.hugetlb.size(), 2u) << "reserved pages are no size of their own";
+  EXPECT_EQ(detail.hugetlb[0].page_size, "1GB");
+  EXPECT_EQ(detail.hugetlb[0].usage, 0u);
+  EXPECT_EQ(detail.hugetlb[0].limit_hits, std::nullopt);
+  EXPECT_EQ(detail.hugetlb[1].page_size, "2MB");
+  EXPECT_EQ(detail.hugetlb[1].usage, 4194304u);
+  EXPECT_EQ(detail.hugetlb[1].limit_hits, 5u);
+  EXPECT_EQ(detail.hugetlb[1].peak, std::nullopt) << "v2 does not keep it";
+}
+
+TEST_F(V2FixtureTest, PressureIsReadWhereItIsMeasured) {
+  Put("pod/c/cpu.pressure",
+      "some avg10=1.50 avg60=0.25 avg300=0.00 total=12345678\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+  Put("pod/c/io.pressure", "some avg10=0.00\n");
+  const Pressures pressures = v2->ReadPressures("/pod/c");
+  ASSERT_TRUE(pressures.cpu && pressures.cpu->some && pressures.cpu->full);
+  EXPECT_EQ(pressures.cpu->some->total_us, 12345678u);
+  EXPECT_EQ(pressures.cpu->some->avg10, 1.5);
+  EXPECT_EQ(pressures.cpu->some->avg60, 0.25);
+  EXPECT_EQ(pressures.cpu->full->total_us, 7u);
+  EXPECT_FALSE(pressures.memory) << "there is no such file";
+  EXPECT_FALSE(pressures.io) << "numbers are missing";
 }
 
 TEST(Blkio, BytesAndOperationsOfADeviceComeTogether) {
