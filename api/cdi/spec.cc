@@ -161,7 +161,14 @@ absl::Status ReadHook(Object& from, Hook& hook) {
   OCI_RETURN_IF_ERROR(from.String("hookName", hook.name));
   OCI_RETURN_IF_ERROR(from.String("path", hook.path));
   OCI_RETURN_IF_ERROR(Required(from, "path", hook.path));
-  for (const char* key : {"args", "env", "timeout"}) from.Take(key);  // no hook is run, so nobody needs them
+  if (hook.path[0] != '/') return Wrong(from.Where("path"), absl::StrCat("\"", hook.path, "\" is not absolute"));
+  OCI_RETURN_IF_ERROR(from.Strings("args", hook.args));
+  OCI_RETURN_IF_ERROR(from.Strings("env", hook.env));
+  if (const Json* timeout = from.Take("timeout")) {
+    if (!timeout->is_number_integer() || *timeout < 1 || *timeout > 86400)
+      return Wrong(from.Where("timeout"), "is no number of seconds");
+    hook.timeout_s = timeout->get<uint32_t>();
+  }
   if (std::find(std::begin(kHooks), std::end(kHooks), hook.name) == std::end(kHooks))
     return Wrong(from.Where("hookName"), absl::StrCat("\"", hook.name, "\" is no hook"));
   return absl::OkStatus();

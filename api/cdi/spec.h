@@ -31,7 +31,9 @@ struct Mount {
 
 struct Hook {
   std::string name;  // "createContainer" …
-  std::string path;
+  std::string path;  // absolute
+  std::vector<std::string> args, env;
+  std::optional<uint32_t> timeout_s;  // at least 1
 };
 
 struct Edits {

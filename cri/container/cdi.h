@@ -23,7 +23,7 @@ absl::StatusOr<cdi::Edits> ResolveCdi(const std::vector<std::string>& directorie
                                       const std::vector<std::string>& names);
 
 // Changes a finished specification, and adds what the devices may be used for to `record`. Unimplemented for what wherry does
-// not do: hooks, RDT classes, network interfaces.
+// not do: some hooks (hooks.h), RDT classes, network interfaces.
 absl::Status ApplyCdi(const cdi::Edits& edits, store::ContainerRecord& record, shim::v1::StartContainerRequest& spec);
 
 }  // namespace wherry::container

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cri/container/cdi.h"
+#include "cri/container/hooks.h"
 #include "cri/container/spec.h"
 #include "runtime/sys/status.h"
 
@@ -19,9 +20,6 @@ absl::Status Refuse(const cdi::Edits& edits) {
   auto refuse = [](const std::string& what) {
     return absl::UnimplementedError(absl::StrCat("CDI_devices: the specification wants ", what, " by this version"));
   };
-  if (!edits.hooks.empty())
-    return refuse(
-        absl::StrCat("a hook to be run (", edits.hooks[0].name, ": ", edits.hooks[0].path, "), which is not done"));
   if (edits.intel_rdt) return refuse("an RDT class (intelRdt), which is not given");
   if (edits.net_devices) return refuse("network interfaces (netDevices), which are not moved");
   return absl::OkStatus();
@@ -139,6 +137,7 @@ absl::Status ApplyCdi(const cdi::Edits& edits, store::ContainerRecord& record, s
   for (const cdi::Mount& mount : edits.mounts)
     RETURN_IF_ERROR_CTX(AddMount(mount, *spec.mutable_rootfs()), "CDI_devices");
   if (!edits.mounts.empty()) SortMounts(*spec.mutable_rootfs());
+  RETURN_IF_ERROR(AddHooks(edits.hooks, record, spec));
   auto& groups = *spec.mutable_process()->mutable_user()->mutable_additional_groups();
   for (uint32_t gid : edits.additional_gids)
     if (std::find(groups.begin(), groups.end(), gid) == groups.end()) groups.Add(gid);

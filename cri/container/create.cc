@@ -9,6 +9,7 @@
 #include "cri/container/cdi.h"
 #include "cri/container/core.h"
 #include "cri/container/directories.h"
+#include "cri/container/hooks.h"
 #include "cri/container/hosts.h"
 #include "cri/container/ids.h"
 #include "cri/container/resources.h"
@@ -96,7 +97,7 @@ absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image
   if (HasLocalhostSeccomp(record.config())) spec.mutable_process()->set_seccomp_bpf(std::move(filter));
   if (!spec.log().path().empty()) record.set_log_path(absl::StrCat(spec.log().directory(), "/", spec.log().path()));
   record.set_spec(spec.SerializeAsString());
-  return absl::OkStatus();
+  return MakeBundle(pod, record, spec);
 }
 
 absl::StatusOr<std::string> CreateOnce(Core& core, const store::PodRecord& pod,

@@ -20,8 +20,7 @@ absl::Status CheckPodReady(Core& core, const store::ContainerRecord& record) {
 }
 
 absl::StatusOr<shim::v1::StartContainerReply> Launch(Core& core, const store::ContainerRecord& record) {
-  shim::v1::Request request;
-  auto& start = *request.mutable_start_container();
+  shim::v1::StartContainerRequest start;
   if (!start.ParseFromString(record.spec())) return absl::DataLossError("the recorded specification cannot be read");
   RETURN_IF_ERROR(SetSeccomp(core, record.config(), *start.mutable_process()));
   // Once more: tools that tidy up profiles know nothing of ours.
@@ -29,6 +28,8 @@ absl::StatusOr<shim::v1::StartContainerReply> Launch(Core& core, const store::Co
   std::unique_ptr<cgroup::Hold> hold;
   ASSIGN_OR_RETURN(*start.mutable_cgroup(), PrepareCgroup(core, record, start.rootfs().all_devices(), hold));
   core.running.Add(record.id(), start.cgroup());
+  shim::v1::Request request;
+  *(start.has_hooks() ? request.mutable_start_with_hooks() : request.mutable_start_container()) = std::move(start);
   ASSIGN_OR_RETURN(shim::Reply reply, core.hub.Call(record.pod_id(), std::move(request), kStartTimeout));
   return reply.message.start_container();
 }

@@ -65,7 +65,7 @@ absl::StatusOr<::runtime::v1::ContainerStatusResponse> Status(const Core& core, 
   ASSIGN_OR_RETURN(store::Container record, Find(core, id));
   ::runtime::v1::ContainerStatusResponse response;
   *response.mutable_status() = StatusOf(core, *record);
-  if (verbose) (*response.mutable_info())["info"] = VerboseInfo(core, *record);
+  if (verbose) (*response.mutable_info())["info"] = VerboseInfo(*record);
   return response;
 }
 

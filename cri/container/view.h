@@ -15,7 +15,7 @@ namespace wherry::container {
 ::runtime::v1::Container ListItem(const store::ContainerRecord& record);
 
 // What crictl inspect and agents look for: {"info": a JSON object}.
-std::string VerboseInfo(const Core& core, const store::ContainerRecord& record);
+std::string VerboseInfo(const store::ContainerRecord& record);
 
 // True when all of `selector` are among `labels`.
 bool LabelsMatch(const google::protobuf::Map<std::string, std::string>& selector,

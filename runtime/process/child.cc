@@ -131,9 +131,10 @@ absl::Status GiveUpPrivileges(const shim::v1::Process& process, const shim::v1::
 }
 
 // From here on only numbers are descriptors, and failures are reported on the spot.
-[[noreturn]] void BecomeProgram(const shim::v1::Process& process, const shim::v1::User& user, const Program& program,
+[[noreturn]] void BecomeProgram(const Inside& inside, const shim::v1::User& user, const Program& program,
                                 bool change_directory) {
-  absl::Status status = GiveUpPrivileges(process, user, change_directory);
+  absl::Status status = GiveUpPrivileges(inside.process, user, change_directory);
+  if (status.ok() && inside.hooks != nullptr) status = inside.hooks->Run(shim::v1::Hook::START_CONTAINER);
   if (status.ok()) status = program.Execute();
   ReportFailure(kReport, status);
   ::_exit(kNotExecuted);
@@ -173,7 +174,7 @@ absl::Status RunProgram(Inside inside, Channels& channels) {
   if (!as_user) RETURN_IF_ERROR(directory);
   WHERRY_FAIL_POINT("program.ready");
   RETURN_IF_ERROR(KeepOnlyOwnDescriptors(channels));
-  BecomeProgram(process, user, program, as_user);
+  BecomeProgram(inside, user, program, as_user);
 }
 
 }  // namespace wherry::process

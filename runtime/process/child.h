@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "api/shim/v1/shim.pb.h"
+#include "runtime/process/hooks.h"
 #include "runtime/process/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/rootfs/pty.h"
@@ -25,6 +26,7 @@ struct Inside {
   const sys::UserNamespace& users;  // the caller's, where it is not the host's
   const rootfs::Pty* pty;           // or null: `stdio` it is
   Stdio stdio;
+  const Hooks* hooks;  // or null
 };
 
 // The caller is in the container's namespaces and its root. Returns only on failure.

@@ -48,7 +48,7 @@ absl::Status RunExec(const shim::v1::ExecRequest& request, const PodContext& pod
     ASSIGN_OR_RETURN(sys::UniqueFd root, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
     ASSIGN_OR_RETURN_CTX(pty, rootfs::OpenPtyInRoot(root.get(), process.tty_width(), process.tty_height()), "terminal");
   }
-  return RunProgram({process, procfs, pod.users, pty ? &*pty : nullptr, std::move(stdio)}, channels);
+  return RunProgram({process, procfs, pod.users, pty ? &*pty : nullptr, std::move(stdio), nullptr}, channels);
 }
 
 // The init's cgroup on v2, which procfs names from the root of the tree on, as a directory below that of the container, `unified_dir`. The

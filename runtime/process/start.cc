@@ -7,6 +7,7 @@
 
 #include "runtime/process/child.h"
 #include "runtime/process/handover.h"
+#include "runtime/process/hooks.h"
 #include "runtime/process/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/rootfs/rootfs.h"
@@ -20,7 +21,7 @@ namespace {
 
 // What only the host's root can do with the container's cgroup, up to a complete tree.
 absl::StatusOr<rootfs::Root> AssembleRoot(const shim::v1::StartContainerRequest& request, const PodContext& pod,
-                                          const sys::UniqueFd& procfs) {
+                                          const sys::UniqueFd& procfs, const Hooks* hooks) {
   WHERRY_FAIL_POINT("init.born");
   RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
   // Only now: the namespace begins where its maker is.
@@ -28,6 +29,8 @@ absl::StatusOr<rootfs::Root> AssembleRoot(const shim::v1::StartContainerRequest&
   WHERRY_FAIL_POINT("init.in_cgroup");
   ASSIGN_OR_RETURN(rootfs::Root root, rootfs::Assemble(request, {pod.shm, pod.shm_namespace, procfs, pod.users}));
   WHERRY_FAIL_POINT("init.assembled");
+  if (hooks != nullptr) RETURN_IF_ERROR(hooks->Run(shim::v1::Hook::CREATE_CONTAINER));
+  RETURN_IF_ERROR(rootfs::Protect(request.rootfs(), root));
   RETURN_IF_ERROR(rootfs::Enter(root));
   return root;
 }
@@ -36,10 +39,15 @@ absl::StatusOr<rootfs::Root> AssembleRoot(const shim::v1::StartContainerRequest&
 absl::Status RunInit(const shim::v1::StartContainerRequest& request, const PodContext& pod, Stdio& stdio,
                      Channels& channels) {
   ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
-  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs));
+  std::optional<Hooks> prepared;
+  if (request.has_hooks()) {
+    ASSIGN_OR_RETURN(prepared, Hooks::Prepare(request.hooks(), procfs));
+  }
+  const Hooks* const hooks = prepared ? &*prepared : nullptr;
+  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs, hooks));
   RETURN_IF_ERROR(PrepareOutside(request.process(), procfs, stdio, pod.users));
   const rootfs::Pty* pty = root.pty ? &*root.pty : nullptr;
-  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio)}, channels);
+  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio), hooks}, channels);
 }
 
 // The helper of an init that is in a user namespace: it makes the tree as the host's root, and a mount namespace of it that
@@ -48,7 +56,7 @@ absl::Status RunInit(const shim::v1::StartContainerRequest& request, const PodCo
 absl::Status RunHelper(const shim::v1::StartContainerRequest& request, const PodContext& pod, Handover& handover) {
   handover.to.reset();
   ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
-  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs));
+  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs, nullptr));
   RETURN_IF_ERROR_CTX(sys::SetNamespace(pod.users.fd.get(), CLONE_NEWUSER), "user namespace of the pod");
   RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWNS), "mount namespace of the container");
   Tree tree;
@@ -74,7 +82,7 @@ absl::Status RunMappedInit(const shim::v1::StartContainerRequest& request, const
   RETURN_IF_ERROR_CTX(sys::SetNamespace(tree->mounts.get(), CLONE_NEWNS), "mount namespace of the container");
   RETURN_IF_ERROR(sys::BecomeNamespaceRoot());
   const rootfs::Pty* pty = tree->pty ? &*tree->pty : nullptr;
-  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio)}, channels);
+  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio), nullptr}, channels);
 }
 
 // Sets the plan's PID namespace; `holder` keeps what it needs open.
@@ -115,6 +123,9 @@ absl::StatusOr<Launch> StartMapped(const shim::v1::StartContainerRequest& reques
 
 absl::StatusOr<Launch> StartContainer(const shim::v1::StartContainerRequest& request, const PodContext& pod,
                                       std::optional<pid_t> target_pid, Stdio stdio) {
+  // Who would assemble the tree then has more rights over the host than OCI gives to a hook of such a container.
+  if (request.has_hooks() && pod.users.valid())
+    return absl::UnimplementedError("hooks are not run for a pod with a user namespace");
   ClonePlan plan;
   sys::UniqueFd target;
   plan.unified_dir = request.cgroup().unified_dir();

@@ -1,6 +1,6 @@
 // Read Assemble from top to bottom. Everything from the host is taken first, as detached mounts, while the host's tree is
 // what it is. Then the mounts of this namespace stop telling the host's about theirs, the overlay is put over "/" (this
-// process keeps the host's tree as its root until Enter), and from there on each target is found by openat2 below the
+// process keeps the host's tree as its root until Enter), or where hooks find it, and from there on each target is found by openat2 below the
 // overlay and mounted on by descriptor: no path is used as a string again.
 #include "runtime/rootfs/rootfs.h"
 
@@ -61,9 +61,12 @@ absl::StatusOr<sys::UniqueFd> MountLayers(const shim::v1::Rootfs& rootfs, const 
   return users.valid() ? MountIdmappedOverlay(rootfs, users.fd) : MountOverlay(rootfs);
 }
 
-absl::Status PutOverRoot(const sys::UniqueFd& overlay) {
-  ASSIGN_OR_RETURN(sys::UniqueFd slash, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-  return sys::Annotate(sys::AttachMount(overlay.get(), slash.get()), "overlay");
+// Where no path leads to it: over "/", which stays the host's for who has it as its root already. Only hooks get to see the tree from
+// outside, by a path. The directory is wherry's alone.
+absl::Status Attach(const sys::UniqueFd& overlay, const shim::v1::StartContainerRequest& request) {
+  const std::string place = request.has_hooks() ? request.hooks().bundle() + "/rootfs" : "/";
+  ASSIGN_OR_RETURN(sys::UniqueFd target, sys::OpenAt(AT_FDCWD, place, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+  return sys::Annotate(sys::AttachMount(overlay.get(), target.get()), "overlay");
 }
 
 // From here on what this process makes belongs to the root of the pod's user namespace. A change of the file system uid takes
@@ -139,18 +142,21 @@ absl::StatusOr<Root> Assemble(const shim::v1::StartContainerRequest& request, co
   ASSIGN_OR_RETURN_CTX(sys::UniqueFd shm, TakeShm(request.host_ipc(), around), "/dev/shm");
   if (!around.users.valid()) RETURN_IF_ERROR(StopPropagation());
   ASSIGN_OR_RETURN_CTX(root.directory, MountLayers(rootfs, around.users), "root file system");
-  RETURN_IF_ERROR_CTX(PutOverRoot(root.directory), "root file system");
+  RETURN_IF_ERROR_CTX(Attach(root.directory, request), "root file system");
   if (around.users.valid()) RETURN_IF_ERROR(MakeFilesAs(around.users));
   RETURN_IF_ERROR_CTX(MountProc(root.directory), "mount of /proc");
   RETURN_IF_ERROR_CTX(MountSys(request, root.directory), "mount of /sys");
   RETURN_IF_ERROR_CTX(MountDevices(request, shm, around.users, root), "mount of /dev");
   RETURN_IF_ERROR(AttachVolumes(rootfs, std::move(volumes), root.directory.get()));
   RETURN_IF_ERROR(MakeWorkingDirectory(request.process().cwd(), root.directory));
+  return root;
+}
+
+absl::Status Protect(const shim::v1::Rootfs& rootfs, const Root& root) {
   RETURN_IF_ERROR(MaskPaths(rootfs, root.directory.get()));
   RETURN_IF_ERROR(ProtectPaths(rootfs, root.directory.get()));
-  if (rootfs.readonly())
-    RETURN_IF_ERROR_CTX(sys::ChangeMount(root.directory.get(), MOUNT_ATTR_RDONLY, 0, false), "read-only root");
-  return root;
+  if (!rootfs.readonly()) return absl::OkStatus();
+  return sys::Annotate(sys::ChangeMount(root.directory.get(), MOUNT_ATTR_RDONLY, 0, false), "read-only root");
 }
 
 // pivot_root(".", ".") stacks the old root on the new one, and "." still means the new one's place: umount takes the top.

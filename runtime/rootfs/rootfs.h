@@ -24,11 +24,15 @@ struct Root {
   std::optional<Pty> pty;   // with process.tty
 };
 
-// Builds the tree. The caller has a mount namespace of its own, a copy of the host's, and is in the container's PID, IPC,
+// Builds the tree, with nothing masked or protected yet. The caller has a mount namespace of its own, a copy of the host's, and is in the container's PID, IPC,
 // network and cgroup namespaces, but in the host's user namespace. It still sees the host's tree at "/". With a user
 // namespace of the pod's, everything that is made belongs to the root of that, and so do the caller's file accesses
 // (setfsuid(2)) from then on.
+// Hooks of the request find the tree at "rootfs" in their bundle.
 absl::StatusOr<Root> Assemble(const shim::v1::StartContainerRequest& request, const Surroundings& around);
+
+// Masks and write protection of the assembled tree.
+absl::Status Protect(const shim::v1::Rootfs& rootfs, const Root& root);
 
 // Makes the tree the caller's root and lets go of the host's.
 absl::Status Enter(const Root& root);

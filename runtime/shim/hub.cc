@@ -28,7 +28,7 @@ namespace wherry::shim {
 namespace {
 
 constexpr uint32_t kMinVersion = 1;
-constexpr uint32_t kMaxVersion = 2;
+constexpr uint32_t kMaxVersion = 3;
 constexpr absl::Duration kHelloTimeout = absl::Seconds(10);
 constexpr absl::Duration kShutdownTimeout = absl::Seconds(12);  // the shim itself gives up after 10
 constexpr absl::Duration kKillTimeout = absl::Seconds(10);

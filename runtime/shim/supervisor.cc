@@ -97,6 +97,9 @@ absl::StatusOr<bool> Supervisor::Handle(Connection& connection, v1::Request& req
     case v1::Request::kStartContainer:
       RETURN_IF_ERROR(StartContainer(asker, request.start_container()));
       return true;
+    case v1::Request::kStartWithHooks:
+      RETURN_IF_ERROR(StartContainer(asker, request.start_with_hooks()));
+      return true;
     case v1::Request::kExec:
       RETURN_IF_ERROR(StartExec(asker, request.exec(), std::move(fds)));
       return true;

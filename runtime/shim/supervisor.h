@@ -16,7 +16,7 @@
 // The shim's heart: takes requests from connections, keeps the pod, its containers and execs, and tells of their ends.
 namespace wherry::shim {
 
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 class Supervisor final : private Poller::Handler,
                          private Connection::Server,

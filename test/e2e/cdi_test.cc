@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "test/e2e/census.h"
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -57,6 +58,38 @@ TEST_F(CdiTest, ADeviceBringsItsNodesMountsVariablesAndGroups) {
   EXPECT_NE(sh("echo x > /usr/lib/library").exit_code(), 0);
 }
 
+// As NVIDIA's do: they find the container's root by the bundle that the state names, and make links and caches there.
+TEST_F(CdiTest, AHookFindsTheContainersRootThroughTheBundle) {
+  const std::string hook = node.dir() + "/hook";
+  std::ofstream(hook) << "#!/bin/sh\n"
+                         "bundle=$(sed 's/.*\"bundle\":\"\\([^\"]*\\)\".*/\\1/')\n"
+                         "root=$(sed 's/.*\"root\":{\"path\":\"\\([^\"]*\\)\".*/\\1/' $bundle/config.json)\n"
+                         "ln -s $2 $root/usr-link && echo \"$SAYS\" >$root/said\n";
+  std::filesystem::permissions(hook, std::filesystem::perms::owner_all);
+  Write(
+      "cdi/v.json", "a",
+      R"("hooks": [{"hookName": "createContainer", "path": ")" + hook +
+          R"(", "args": ["hook", "create-symlinks", "/bin/busybox"], "env": ["SAYS=this", "PATH=/bin"], "timeout": 30}])");
+  const std::string id = node.Run(pod_, "c", {"sh", "-c", "readlink /usr-link; cat /said"}, Asks("v.com/c=a"));
+  EXPECT_EQ(node.WaitExited(id).exit_code(), 0);
+  EXPECT_EQ(node.LogText(id), "/bin/busybox\nthis\n");
+}
+
+TEST_F(CdiTest, AHookThatFailsFailsTheStartAndLeavesNothing) {
+  const Census before = Take(node.dir(), node.cgroup(), node.pid());
+  Write(
+      "cdi/v.json", "a",
+      R"("hooks": [{"hookName": "createContainer", "path": "/bin/sh", "args": ["sh", "-c", "echo no card; exit 3"]}])");
+  const std::string id = node.Create(pod_, "c", {"true"}, Asks("v.com/c=a"));
+  const grpc::Status status = node.TryStart(id);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), HasSubstr("exit code 3: no card"));
+  EXPECT_EQ(node.Status(id).reason(), "StartError");
+  ASSERT_TRUE(node.TryRemove(id).ok());
+  std::filesystem::remove_all(node.dir() + "/cdi");
+  EXPECT_EQ(Difference(before, Take(node.dir(), node.cgroup(), node.pid())), "");
+}
+
 TEST_F(CdiTest, AnAnnotationAsksForDevicesToo) {
   Write("cdi/v.json", "a", R"("env": ["DEVICE=a"])");
   std::string id = node.Run(pod_, "c", {"sh", "-c", "echo $DEVICE"},
@@ -85,7 +118,7 @@ TEST_F(CdiTest, WhatCannotBeHonouredIsRefusedByName) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(status.error_message(), HasSubstr("v.com/c=absent"));
   EXPECT_THAT(status.error_message(), HasSubstr("broken.json"));
-  Write("cdi/v.json", "a", R"("hooks": [{"hookName": "createContainer", "path": "/usr/bin/a-hook"}])");
+  Write("cdi/v.json", "a", R"("hooks": [{"hookName": "poststop", "path": "/usr/bin/a-hook"}])");
   status = TryCreate("v.com/c=a");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_THAT(status.error_message(), HasSubstr("/usr/bin/a-hook"));

@@ -41,6 +41,8 @@ containerEdits:
     - hookName: createContainer
       path: /usr/bin/hook
       args: [hook, update-ldcache]
+      env: [A=b]
+      timeout: 5
 )";
 
 TEST(CdiSpec, AYamlFileIsReadWhole) {
@@ -59,7 +61,11 @@ TEST(CdiSpec, AYamlFileIsReadWhole) {
   EXPECT_THAT(spec->devices[1].edits.additional_gids, ElementsAre(44));
   EXPECT_THAT(spec->edits.env, ElementsAre("GPUS=void"));
   EXPECT_THAT(spec->edits.mounts.at(0).options, ElementsAre("ro", "nosuid", "nodev", "bind"));
-  EXPECT_EQ(spec->edits.hooks.at(0).name, "createContainer");
+  const Hook& hook = spec->edits.hooks.at(0);
+  EXPECT_EQ(hook.name, "createContainer");
+  EXPECT_THAT(hook.args, ElementsAre("hook", "update-ldcache"));
+  EXPECT_THAT(hook.env, ElementsAre("A=b"));
+  EXPECT_EQ(hook.timeout_s, 5u);
 }
 
 std::string WithDevice(const std::string& members) {
@@ -79,6 +85,9 @@ TEST(CdiSpec, WhatIsWrongIsNamed) {
       {WithDevice(R"("containerEdits": {"deviceNodes": [{"path": "/d", "major": -1}]})"), "major"},
       {WithDevice(R"("containerEdits": {"mounts": [{"hostPath": "/d"}]})"), "containerPath: missing"},
       {WithDevice(R"("containerEdits": {"hooks": [{"hookName": "evil", "path": "/x"}]})"), "hookName"},
+      {WithDevice(R"("containerEdits": {"hooks": [{"hookName": "poststart", "path": "x"}]})"), "not absolute"},
+      {WithDevice(R"("containerEdits": {"hooks": [{"hookName": "poststart", "path": "/x", "timeout": 0}]})"),
+       "timeout"},
       {WithDevice(R"("containerEdits": {"securityOff": true})"), "securityOff: unknown"},
   };
   for (const auto& [text, what] : cases) {
