@@ -36,7 +36,7 @@ cat > "$root/etc/group" <<'EOF'
 root:x:0:
 daemon:x:1:
 www-data:x:33:
-users:x:100:
+users:x:100:daemon
 nogroup:x:65534:
 EOF
 printf '<!DOCTYPE html>\n<title>wherry</title>\n<p>Hello from a pod.\n' > "$root/www/index.html"
