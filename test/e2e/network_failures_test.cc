@@ -151,6 +151,30 @@ TEST_F(NetworkFailuresTest, AHangingPluginKeepsNeitherOtherPodsNorTheNextDaemonW
   ExpectNothingLeft();
 }
 
+// KUBELET 3: who gave up waiting asks again for the same pod, and gets the one that is being made.
+TEST_F(NetworkFailuresTest, ARetryGetsThePodThatAnImpatientCallBegan) {
+  Script("[ $CNI_COMMAND != ADD ] || { echo >>$here/logs/adds; until [ -e $here/logs/go ]; do sleep 0.01; done; }");
+  fs::create_directories(node.log_dir());
+  cri::RunPodSandboxRequest request;
+  *request.mutable_config() = node.PodConfig("p");
+  cri::RunPodSandboxResponse response;
+  grpc::ClientContext impatient;
+  std::thread first(
+      [&] { EXPECT_FALSE(node.runtime().RunPodSandbox(&impatient, request, &response).ok()) << "it had given up"; });
+  Eventually("the plugin to be asked", [&] { return fs::exists(node.log_dir() + "/adds"); });
+  impatient.TryCancel();
+  first.join();
+  std::thread second([&] {
+    const grpc::Status status = RunPod("p");
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  });
+  std::ofstream(node.log_dir() + "/go") << std::flush;
+  second.join();
+  ASSERT_EQ(Pods().size(), 1u);
+  EXPECT_EQ(Pods()[0].state(), cri::SANDBOX_READY);
+  EXPECT_EQ(fs::file_size(node.log_dir() + "/adds"), 1u) << "the network was added once for each call";
+}
+
 // A lost database must not mean lost addresses.
 TEST_F(NetworkFailuresTest, PodsThatNoRecordExplainsAreTakenDownWithTheirNetwork) {
   node.RunPod("p");
