@@ -76,6 +76,7 @@ TEST_F(CdiTest, AHookFindsTheContainersRootThroughTheBundle) {
 }
 
 TEST_F(CdiTest, AHookThatFailsFailsTheStartAndLeavesNothing) {
+  ASSERT_TRUE(node.TryRemove(node.Run(pod_, "warm", {"true"})).ok());  // directories come to be
   const Census before = Take(node.dir(), node.cgroup(), node.pid());
   Write(
       "cdi/v.json", "a",

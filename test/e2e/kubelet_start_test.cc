@@ -68,8 +68,9 @@ TEST_F(KubeletStartTest, TheFirstQuestionsAreAnsweredAtOnce) {
   cri::VersionRequest version;
   version.set_version("0.1.0");
   EXPECT_EQ(Get(*runtime, &Runtime::Version, version).runtime_name(), "wherry");
+  const auto status = Get(*runtime, &Runtime::Status).status();
   std::map<std::string, bool> conditions;
-  for (const auto& one : Get(*runtime, &Runtime::Status).status().conditions()) conditions[one.type()] = one.status();
+  for (const auto& one : status.conditions()) conditions[one.type()] = one.status();
   EXPECT_TRUE(conditions["RuntimeReady"]);
   EXPECT_TRUE(conditions["NetworkReady"]);
   EXPECT_THAT(Get(*runtime, &Runtime::ListPodSandbox).items(), IsEmpty());
