@@ -17,7 +17,6 @@
 namespace {
 
 using wherry::conformance::SetTarget;
-using wherry::conformance::TheTarget;
 
 // The value behind `name` on the command line.
 std::string Option(int argc, char** argv, const char* name) {

@@ -10,7 +10,6 @@
 namespace wherry::conformance {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 class ProcessTest : public ConformanceTest {

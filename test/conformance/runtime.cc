@@ -76,7 +76,7 @@ grpc::Status ConformanceTest::TryRunPod(const EditPod& edit, std::string* id) {
   config.mutable_linux();
   if (edit) edit(config);
   cri::RunPodSandboxResponse response;
-  const grpc::Status status = Call(*runtime_, &Stub::RunPodSandbox, request, &response);
+  grpc::Status status = Call(*runtime_, &Stub::RunPodSandbox, request, &response);
   if (!status.ok()) return status;
   pods_.push_back(response.pod_sandbox_id());
   pod_ = config;
@@ -107,7 +107,7 @@ grpc::Status ConformanceTest::TryCreate(const std::vector<std::string>& command,
     SecurityOf(config).mutable_namespace_options()->set_pid(cri::CONTAINER);
   if (edit) edit(config);
   cri::CreateContainerResponse response;
-  const grpc::Status status = Call(*runtime_, &Stub::CreateContainer, request, &response);
+  grpc::Status status = Call(*runtime_, &Stub::CreateContainer, request, &response);
   if (status.ok() && id != nullptr) *id = response.container_id();
   return status;
 }
