@@ -54,10 +54,11 @@ TEST_F(HostShutdownTest, AnIdleShimEnds) {
 }
 
 TEST_F(HostShutdownTest, ContainersAreWaitedFor) {
-  AsPid1("systemd-shutdow", [this] {
+  // As PID 1 of its namespace, and without a handler, it does not notice.
+  const v1::Request container = ContainerRequest("c", "exec sleep 100000");
+  AsPid1("systemd-shutdow", [&] {
     StartPod();
-    // As PID 1 of its namespace, and without a handler, it does not notice.
-    ASSERT_TRUE(Start("c", "exec sleep 100000").ok());
+    ASSERT_TRUE(Call(container).ok());
     EXPECT_EQ(::kill(-1, SIGTERM), 0);
     // Of two requests one is answered after the signal was seen: the poller takes what is ready in turn.
     (void)State();
