@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <thread>
 
 #include "api/cni/config.h"
@@ -129,6 +130,7 @@ class Caller final : public Network {
   PodCidrs pod_cidrs_;
   Turns turns_;  // no two operations of one pod at once, none during GC (specification, section 2)
   std::atomic<bool> ending_ = false;
+  std::optional<Turns::All> collecting_;
   std::thread looking_after_;
   StatusProbe status_;  // last: its thread uses the others
 };
@@ -351,10 +353,11 @@ void Caller::CheckAll(const std::string& netns_dir) {
 }
 
 void Caller::LookAfterAll(const std::string& netns_dir) {
-  looking_after_ = std::thread([this, netns_dir, turn = std::make_unique<Turns::All>(turns_)]() mutable {
-    turn->WaitForOthers();
+  collecting_.emplace(turns_);
+  looking_after_ = std::thread([this, netns_dir] {
+    collecting_->WaitForOthers();
     if (absl::Status status = CollectAll(); !status.ok()) spdlog::warn("CNI GC: {}", std::string(status.message()));
-    turn.reset();
+    collecting_.reset();
     CheckAll(netns_dir);
   });
 }

@@ -1,6 +1,6 @@
 # Shims of other versions, in bin/other-shims/NAME: today's, but for what its version of the protocol has. They exist for tests of
 # upgrades only. `first` speaks version 1, which had no Attach; `later` speaks
-# version 3, and once its pod is set up, for which the tests have no other wherryd, no version of today any more.
+# version 4, and once its pod is set up, for which the tests have no other wherryd, no version of today any more.
 
 # wherry_other_shim(NAME FROM TO …): the supervisor's source and header with each FROM replaced by TO.
 function(wherry_other_shim name)
@@ -26,5 +26,5 @@ function(wherry_other_shim name)
   set_target_properties(wherry-shim_${name} PROPERTIES OUTPUT_NAME wherry-shim RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/other-shims/${name})
 endfunction()
 
-wherry_other_shim(first "kProtocolVersion = 2" "kProtocolVersion = 1" "RETURN_IF_ERROR(Attach(asker, request.attach()))\;\n      return true\;" "break\;")
-wherry_other_shim(later "kProtocolVersion = 2" "kProtocolVersion = 3" "version == 0 ||" "(pod_.has_value() && version < 3) ||")
+wherry_other_shim(first "kProtocolVersion = 3" "kProtocolVersion = 1" "RETURN_IF_ERROR(Attach(asker, request.attach()))\;\n      return true\;" "break\;")
+wherry_other_shim(later "kProtocolVersion = 3" "kProtocolVersion = 4" "version == 0 ||" "(pod_.has_value() && version < 4) ||")
