@@ -47,7 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::vector<uint8_t> copy(data, data + size);
   int left = static_cast<int>(copy.size());
   const auto* message = reinterpret_cast<const nlmsghdr*>(copy.data());
-  while (mnl_nlmsg_ok(message, left)) {
+  // libmnl takes a length beyond INT_MAX for a negative one, which fits.
+  while (mnl_nlmsg_ok(message, left) && message->nlmsg_len <= static_cast<uint32_t>(left)) {
     const wherry::netlink::Link link = wherry::netlink::ParseLink(message);
     if (message->nlmsg_type != RTM_NEWLINK && link.index != 0) std::abort();
     message = mnl_nlmsg_next(message, &left);
