@@ -26,6 +26,13 @@ ifinfomsg* PutIfInfo(Batch& batch, int index = 0) {
   return info;
 }
 
+// One queue each way. A veth hands a packet over within the sender's call and without a lock (NETIF_F_LLTX), but since Linux 5.15 has a
+// queue for each CPU unless told otherwise, each with a directory in sysfs and an event for udev.
+void PutOneQueue(nlmsghdr* message) {
+  mnl_attr_put_u32(message, IFLA_NUM_TX_QUEUES, 1);
+  mnl_attr_put_u32(message, IFLA_NUM_RX_QUEUES, 1);
+}
+
 void PutName(nlmsghdr* message, absl::string_view name) {
   mnl_attr_put_strz(message, IFLA_IFNAME, std::string(name).c_str());
 }
@@ -198,6 +205,7 @@ void PutNewVeth(Batch& batch, const VethPair& pair) {
   info->ifi_change = IFF_UP;
   PutName(message, pair.host_name);
   PutMac(message, pair.host_mac);
+  PutOneQueue(message);
   mnl_attr_put_u32(message, IFLA_MASTER, static_cast<uint32_t>(pair.master));
   if (pair.mtu != 0) mnl_attr_put_u32(message, IFLA_MTU, pair.mtu);
   nlattr* linkinfo = mnl_attr_nest_start(message, IFLA_LINKINFO);
@@ -207,6 +215,7 @@ void PutNewVeth(Batch& batch, const VethPair& pair) {
   mnl_nlmsg_put_extra_header(message, sizeof(ifinfomsg));
   PutName(message, pair.container_name);
   PutMac(message, pair.container_mac);
+  PutOneQueue(message);
   if (pair.mtu != 0) mnl_attr_put_u32(message, IFLA_MTU, pair.mtu);
   mnl_attr_put_u32(message, IFLA_NET_NS_FD, static_cast<uint32_t>(pair.netns));
   mnl_attr_nest_end(message, peer);

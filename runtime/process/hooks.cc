@@ -84,17 +84,16 @@ struct Streams {
   ::_exit(kNotExecuted);
 }
 
-// Takes what is in the pipe without waiting, and keeps the end of it. False when there will be no more.
+// Takes what one read of the pipe gives without waiting, and keeps the end of it; one read, lest a hook that writes without
+// end keeps us from the deadline. False when there will be no more.
 bool Read(int pipe, std::string& text) {
-  char buffer[4096];
-  while (true) {
-    const ssize_t n = ::read(pipe, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno == EAGAIN;
-    if (n == 0) return false;
-    text.append(buffer, static_cast<size_t>(n));
-    if (text.size() > kMaxOutput) text.erase(0, text.size() - kMaxOutput);
-  }
+  char buffer[64 << 10];  // as much as a pipe holds
+  const ssize_t n = ::read(pipe, buffer, sizeof buffer);
+  if (n < 0) return errno == EAGAIN || errno == EINTR;
+  if (n == 0) return false;
+  text.append(buffer, static_cast<size_t>(n));
+  if (text.size() > kMaxOutput) text.erase(0, text.size() - kMaxOutput);
+  return true;
 }
 
 // Whether it ended by then.

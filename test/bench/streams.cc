@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <boost/asio/io_context.hpp>
+#include <filesystem>
 #include <functional>
 #include <optional>
 
@@ -145,6 +146,14 @@ absl::Status Measure(const Run& run, const Data& data, const Options& options, R
   return absl::OkStatus();
 }
 
+// The pod's program lies beside this one.
+absl::Status CopyEcho(const std::string& directory) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) std::filesystem::copy_file(self.parent_path() / "wherry-bench-echo", directory + "/echo", error);
+  return error ? sys::Errno("copy wherry-bench-echo", error.value()) : absl::OkStatus();
+}
+
 // The program in the pod may not listen yet.
 absl::Status AwaitPort(Client& client, const Pod& pod) {
   const Data little = MakeData(0);
@@ -173,9 +182,10 @@ absl::Status MeasureStreams(Client& client, const Options& options, Report& repo
                    sys::OpenAt(AT_FDCWD, absl::StrCat(data_dir, "/block"), O_WRONLY | O_CREAT | O_TRUNC, 0644));
   RETURN_IF_ERROR(sys::WriteAll(fd.get(), {data.block.get(), kBlockBytes}));
 
+  RETURN_IF_ERROR(CopyEcho(data_dir));
+
   Pods pods(client, options);
-  ASSIGN_OR_RETURN(Pod pod,
-                   pods.StartCommand("streams", {"nc", "-ll", "-p", absl::StrCat(kPort), "-e", "cat"}, data_dir));
+  ASSIGN_OR_RETURN(Pod pod, pods.StartCommand("streams", {"/data/echo", absl::StrCat(kPort)}, data_dir));
   const std::string repeat =
       absl::StrCat("i=0; while [ $i -lt ", data.total / kBlockBytes, " ]; do cat /data/block; i=$((i+1)); done");
   RETURN_IF_ERROR(AwaitPort(client, pod));

@@ -127,7 +127,7 @@ grpc::Status ConformanceTest::TryStart(const std::string& id) {
 }
 
 std::string ConformanceTest::Run(const std::vector<std::string>& command, const EditContainer& edit) {
-  const std::string id = Create(command, edit);
+  std::string id = Create(command, edit);
   const grpc::Status status = TryStart(id);
   EXPECT_TRUE(status.ok()) << "StartContainer: " << Describe(status);
   return id;

@@ -1,20 +1,28 @@
 # Shims of other versions, in bin/other-shims/NAME: today's, but for what its version of the protocol has. They exist for tests of
 # upgrades only. `first` speaks version 1, which had no Attach; `later` speaks
-# version 4, and once its pod is set up, for which the tests have no other wherryd, no version of today any more.
+# the next version, and once its pod is set up, for which the tests have no other wherryd, no version of today any more.
 
-# wherry_other_shim(NAME FROM TO …): the supervisor's source and header with each FROM replaced by TO.
+# wherry_other_shim(NAME FROM TO …): the supervisor's source and header with each FROM, which one of them has, replaced by TO. No semicolons.
 function(wherry_other_shim name)
   set(dir ${CMAKE_CURRENT_BINARY_DIR}/${name}/runtime/shim)
+  math(EXPR missing "(${ARGC} - 1) / 2")
   foreach(file supervisor.cc supervisor.h)
     file(READ ${CMAKE_SOURCE_DIR}/runtime/shim/${file} text)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/shim/${file})
     set(edits ${ARGN})
     while(edits)
       list(POP_FRONT edits from to)
+      string(FIND "${text}" "${from}" at)
+      if(at GREATER_EQUAL 0)
+        math(EXPR missing "${missing} - 1")
+      endif()
       string(REPLACE "${from}" "${to}" text "${text}")
     endwhile()
     file(CONFIGURE OUTPUT ${dir}/${file} CONTENT "${text}" @ONLY)
   endforeach()
+  if(NOT missing EQUAL 0)
+    message(FATAL_ERROR "runtime/shim/supervisor has changed: ${missing} of the edits for the shim \"${name}\" find nothing")
+  endif()
   add_executable(wherry-shim_${name} ${CMAKE_SOURCE_DIR}/runtime/shim/main.cc ${dir}/supervisor.cc)
   foreach(property COMPILE_OPTIONS INCLUDE_DIRECTORIES LINK_DEPENDS LINK_LIBRARIES LINK_OPTIONS)
     get_target_property(value wherry-shim ${property})
@@ -26,5 +34,8 @@ function(wherry_other_shim name)
   set_target_properties(wherry-shim_${name} PROPERTIES OUTPUT_NAME wherry-shim RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin/other-shims/${name})
 endfunction()
 
-wherry_other_shim(first "kProtocolVersion = 3" "kProtocolVersion = 1" "RETURN_IF_ERROR(Attach(asker, request.attach()))\;\n      return true\;" "break\;")
-wherry_other_shim(later "kProtocolVersion = 3" "kProtocolVersion = 4" "version == 0 ||" "(pod_.has_value() && version < 4) ||")
+file(STRINGS ${CMAKE_SOURCE_DIR}/runtime/shim/supervisor.h line REGEX "kProtocolVersion = [0-9]+")
+string(REGEX MATCH "kProtocolVersion = ([0-9]+)" today "${line}")
+math(EXPR next "${CMAKE_MATCH_1} + 1")
+wherry_other_shim(first "${today}" "kProtocolVersion = 1" "RETURN_IF_ERROR(Attach(asker, request.attach()))" "break")
+wherry_other_shim(later "${today}" "kProtocolVersion = ${next}" "version == 0 ||" "(pod_.has_value() && version < ${next}) ||")

@@ -15,8 +15,7 @@
 #include <iterator>
 
 #include "test/crash/hung_files.h"
-#include "test/e2e/census.h"
-#include "test/e2e/node.h"
+#include "test/crash/nothing_left_test.h"
 
 namespace wherry::crash {
 namespace {
@@ -26,15 +25,10 @@ namespace fs = std::filesystem;
 using e2e::Eventually;
 using testing::HasSubstr;
 
-class FaultsTest : public e2e::NodeTest {
+class FaultsTest : public NothingLeftTest {
  protected:
   void SetUp() override {
-    ASSERT_NO_FATAL_FAILURE(NodeTest::SetUp());
-    const std::string warm = node.RunPod("warm");  // bridge and directories come to be
-    node.Run(warm, "c", {"true"});
-    node.RemovePod(warm);
-    before_ = e2e::TakeAtRest(node.dir(), node.cgroup(), node.pid());
-    before_.daemon_fds = 0;
+    ASSERT_NO_FATAL_FAILURE(NothingLeftTest::SetUp());
     good_ = node.RunPod("good");
     neighbour_ = node.Run(good_, "c", {"sleep", "1000"});
   }
@@ -74,15 +68,17 @@ class FaultsTest : public e2e::NodeTest {
     EXPECT_TRUE(Call(node.images(), &cri::ImageService::Stub::ListImages, cri::ListImagesRequest(), &images).ok());
     EXPECT_EQ(images.images_size(), 1);
   }
+  // All but the good pod go.
+  void RemoveBadPods() {
+    cri::ListPodSandboxResponse pods;
+    EXPECT_TRUE(
+        Call(node.runtime(), &cri::RuntimeService::Stub::ListPodSandbox, cri::ListPodSandboxRequest(), &pods).ok());
+    for (const auto& pod : pods.items())
+      if (pod.id() != good_) node.RemovePod(pod.id());
+  }
   void ExpectNothingLeft() {
     node.RemovePod(good_);
-    std::string difference;
-    Eventually("the host to be as before", [&] {
-      e2e::Census now = e2e::Take(node.dir(), node.cgroup(), node.pid());
-      now.daemon_fds = 0;
-      return (difference = e2e::Difference(before_, now)).empty();
-    });
-    EXPECT_EQ(difference, "");
+    NothingLeftTest::ExpectNothingLeft();
   }
 
   static pid_t ShimOf(const std::string& pod) {
@@ -109,7 +105,6 @@ class FaultsTest : public e2e::NodeTest {
     return std::async(std::launch::async, call);
   }
 
-  e2e::Census before_;
   std::string good_, neighbour_;
   int others_ = 0;
 };
@@ -239,11 +234,7 @@ TEST_F(FaultsTest, MoreDescriptorsThanWherrydMayHave) {
   ExpectReadsGoOn();
   ASSERT_EQ(prlimit(node.pid(), RLIMIT_NOFILE, &old, nullptr), 0);
   ExpectOthersGoOn();
-  cri::ListPodSandboxResponse pods;
-  EXPECT_TRUE(
-      Call(node.runtime(), &cri::RuntimeService::Stub::ListPodSandbox, cri::ListPodSandboxRequest(), &pods).ok());
-  for (const auto& pod : pods.items())
-    if (pod.id() != good_) node.RemovePod(pod.id());
+  RemoveBadPods();
   ExpectNothingLeft();
 }
 
@@ -284,11 +275,7 @@ TEST_F(FullStoreTest, AFullDiskUnderTheStore) {
   EXPECT_EQ(node.Exec(neighbour_, {"true"}).exit_code(), 0);
   ASSERT_EQ(unlink(Filler().c_str()), 0);
   ExpectOthersGoOn();
-  cri::ListPodSandboxResponse pods;
-  EXPECT_TRUE(
-      Call(node.runtime(), &cri::RuntimeService::Stub::ListPodSandbox, cri::ListPodSandboxRequest(), &pods).ok());
-  for (const auto& pod : pods.items())
-    if (pod.id() != good_) node.RemovePod(pod.id());
+  RemoveBadPods();
   ExpectNothingLeft();
 }
 

@@ -8,8 +8,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "test/e2e/census.h"
-#include "test/e2e/node.h"
+#include "test/crash/nothing_left_test.h"
 
 namespace wherry::crash {
 namespace {
@@ -18,17 +17,8 @@ namespace cri = ::runtime::v1;
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-class UpgradeTest : public e2e::NodeTest {
+class UpgradeTest : public NothingLeftTest {
  protected:
-  void SetUp() override {
-    ASSERT_NO_FATAL_FAILURE(NodeTest::SetUp());
-    const std::string warm = node.RunPod("warm");  // bridge and directories come to be
-    node.Run(warm, "c", {"true"});
-    node.RemovePod(warm);
-    before_ = e2e::TakeAtRest(node.dir(), node.cgroup(), node.pid());
-    before_.daemon_fds = 0;
-  }
-
   // Another wherryd, which finds its programs in `directory`, or beside itself.
   void RestartWith(const std::string& directory) {
     const std::string path = node.dir() + "/config.toml";
@@ -65,18 +55,6 @@ class UpgradeTest : public e2e::NodeTest {
     EXPECT_TRUE(node.runtime().PodSandboxStatus(&context, request, &response).ok());
     return response.status().state();
   }
-  void ExpectNothingLeft() {
-    fs::remove_all(node.dir() + "/other");
-    std::string difference;
-    e2e::Eventually("the host to be as before", [&] {
-      e2e::Census now = e2e::Take(node.dir(), node.cgroup(), node.pid());
-      now.daemon_fds = 0;
-      return (difference = e2e::Difference(before_, now)).empty();
-    });
-    EXPECT_EQ(difference, "");
-  }
-
-  e2e::Census before_;
 };
 
 TEST_F(UpgradeTest, ShimsOfTheFirstVersionGoOnUnderTodaysWherryd) {
@@ -100,6 +78,7 @@ TEST_F(UpgradeTest, ShimsOfTheFirstVersionGoOnUnderTodaysWherryd) {
   EXPECT_EQ(node.Status(running).exit_code(), 7);
   node.RemovePod(old);
   node.RemovePod(another);
+  fs::remove_all(node.dir() + "/other");
   ExpectNothingLeft();
 }
 
@@ -118,6 +97,7 @@ TEST_F(UpgradeTest, ShimsThatSpeakOnlyALaterVersionCostTheirPodsAndNothingElse) 
   node.RemovePod(node.RunPod("another"));
   node.RemovePod(later);
   node.RemovePod(known);
+  fs::remove_all(node.dir() + "/other");
   ExpectNothingLeft();
 }
 

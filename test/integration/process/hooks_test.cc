@@ -126,14 +126,26 @@ TEST(Hooks, OneThatHangsIsKilledWithItsChildren) {
   });
 }
 
-TEST(Hooks, ADaemonThatOneLeavesBehindIsNotWaitedFor) {
+TEST(Hooks, OneThatWritesWithoutEndIsKilledInTime) {
   InPod([] {
     Pod pod;
     auto request = pod.Request({"true"});
-    AddScript("setsid sleep 1000 &", request);
-    const Ended ended = pod.Run(request);
-    ASSERT_TRUE(ended.start.ok()) << ended.start;
-    EXPECT_EQ(ended.code, 0);
+    AddScript("exec cat /dev/zero", request).set_timeout_s(1);
+    const absl::Status status = pod.Run(request).start;
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  });
+}
+
+TEST(Hooks, ADaemonThatOneLeavesBehindIsNotWaitedFor) {
+  InPod([] {
+    Pod pod;
+    for (const char* daemon : {"setsid sleep 1000 &", "setsid cat /dev/zero &"}) {
+      auto request = pod.Request({"true"});
+      AddScript(daemon, request);
+      const Ended ended = pod.Run(request);
+      ASSERT_TRUE(ended.start.ok()) << daemon << ": " << ended.start;
+      EXPECT_EQ(ended.code, 0);
+    }
   });
 }
 
