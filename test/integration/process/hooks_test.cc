@@ -130,7 +130,7 @@ TEST(Hooks, OneThatWritesWithoutEndIsKilledInTime) {
   InPod([] {
     Pod pod;
     auto request = pod.Request({"true"});
-    AddScript("exec cat /dev/zero", request).set_timeout_s(1);
+    AddScript("for i in 1 2 3 4; do cat /dev/zero & done; wait", request).set_timeout_s(1);
     const absl::Status status = pod.Run(request).start;
     EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
   });
@@ -139,7 +139,7 @@ TEST(Hooks, OneThatWritesWithoutEndIsKilledInTime) {
 TEST(Hooks, ADaemonThatOneLeavesBehindIsNotWaitedFor) {
   InPod([] {
     Pod pod;
-    for (const char* daemon : {"setsid sleep 1000 &", "setsid cat /dev/zero &"}) {
+    for (const char* daemon : {"setsid sleep 1000 &", "for i in 1 2 3 4; do setsid cat /dev/zero & done"}) {
       auto request = pod.Request({"true"});
       AddScript(daemon, request);
       const Ended ended = pod.Run(request);
