@@ -1,12 +1,14 @@
 #include "test/integration/image/docker_registry.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -69,15 +71,23 @@ DockerRegistry::~DockerRegistry() {
 
 void DockerRegistry::Start(const std::string& dir) {
   const std::string config = dir + "/registry.yml";
-  std::ofstream(config) << "version: 0.1\nlog: {accesslog: {disabled: true}, level: error}\nstorage: {filesystem: "
+  std::ofstream(config) << "version: 0.1\nlog: "
+                        << (options_.log.empty() ? "{accesslog: {disabled: true}, level: error}" : "{level: info}")
+                        << "\nstorage: {filesystem: "
                         << "{rootdirectory: " << dir << "/blobs}}\nhttp: {addr: \"" << host_ << "\"" << options_.http
                         << "}\n"
                         << options_.more;
   std::string program = "docker-registry", verb = "serve", path = config;
   char* argv[] = {program.data(), verb.data(), path.data(), nullptr};
   char* envp[] = {nullptr};
-  ASSERT_EQ(::posix_spawnp(&pid_, program.c_str(), nullptr, nullptr, argv, envp), 0)
-      << "Debian's package docker-registry is missing: run hack/deps.sh";
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO})
+    if (!options_.log.empty())
+      posix_spawn_file_actions_addopen(&actions, stream, options_.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  const int error = ::posix_spawnp(&pid_, program.c_str(), &actions, nullptr, argv, envp);
+  posix_spawn_file_actions_destroy(&actions);
+  ASSERT_EQ(error, 0) << "Debian's package docker-registry is missing: run hack/deps.sh";
   auto transport = HttpTransport::Start({});
   ASSERT_TRUE(transport.ok());
   transport_ = std::move(*transport);

@@ -20,6 +20,7 @@ class DockerRegistry {
     std::string authority;      // of its TLS certificate, in PEM; empty for plain HTTP
     std::string authorization;  // the header's value that it wants
     std::string cert, key;      // of the client that it wants, in PEM
+    std::string log;  // a file for all that it says of each request; empty for errors only, to where the test's go
   };
   // Ready to answer, or the test has failed.
   explicit DockerRegistry(const std::string& dir, const Options& options = {});

@@ -1,8 +1,18 @@
 // Pulls from Debian's docker-registry on loopback: what the standard's own implementation says and wants, with TLS, HTTP/2 and Basic.
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sys/socket.h>
 
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/sys/unique_fd.h"
 #include "test/integration/image/docker_registry.h"
 #include "test/integration/image/store_fixture.h"
 
@@ -12,6 +22,7 @@ namespace {
 using test::DockerRegistry;
 using test::RegistryImage;
 using test::TarWriter;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -70,8 +81,96 @@ class RegistryTest : public StoreTest {
     EXPECT_EQ(Read((*dirs)[0] + "/b"), "two");
   }
 
+  // What the registry logged of requests from `offset` of its log on: their lines, and the client's ports.
+  struct Served {
+    std::vector<std::string> requests{};  // "GET /v2/… HTTP/1.1"
+    std::set<std::string> ports{};
+  };
+  static Served ReadLog(const std::string& path, size_t offset) {
+    Served out;
+    std::ifstream in(path);
+    in.seekg(static_cast<std::streamoff>(offset));
+    const std::string remote = "http.request.remoteaddr=\"127.0.0.1:";
+    for (std::string line; std::getline(in, line);) {
+      if (const size_t at = line.find(remote); at != std::string::npos)
+        out.ports.insert(line.substr(at + remote.size(), line.find('"', at + remote.size()) - at - remote.size()));
+      if (const size_t at = line.find("\"GET /v2/"); at != std::string::npos)
+        out.requests.push_back(line.substr(at + 1, line.find('"', at + 1) - at - 1));
+    }
+    return out;
+  }
+  void UseManyLayers() {
+    std::vector<std::string> layers;
+    for (int i = 0; i < kLayers; ++i)
+      layers.push_back(TarWriter().File("f" + std::to_string(i), std::string(1000, 'x')).Bytes());
+    image_ = test::MakeImage(layers);
+  }
+
+  static constexpr int kLayers = 12;
   RegistryImage image_;
 };
+
+TEST_F(RegistryTest, ConnectionsServeManyRequests) {
+  UseManyLayers();
+  const std::string log = root_ + "/registry.log";
+  DockerRegistry registry(root_, {"", "", "", "", "", "", log});
+  registry.Push(image_, "team/app", "v1");
+  const size_t before = std::filesystem::file_size(log);
+  ASSERT_TRUE(store_->Pull(registry.host() + "/team/app:v1", {}, nullptr).ok());
+  const Served served = ReadLog(log, before);
+  EXPECT_GE(served.requests.size(), static_cast<size_t>(kLayers + 2));  // manifest, configuration, layers
+  EXPECT_LE(served.ports.size(), 4U) << "of as many layers as come at a time, and one";
+  for (const std::string& request : served.requests) EXPECT_THAT(request, HasSubstr(" HTTP/1.1"));
+}
+
+TEST_F(RegistryTest, OneConnectionServesAllWithTls) {
+  UseManyLayers();
+  const auto [cert, key] = MakeCertificate();
+  const std::string cert_file = Write("cert.pem", cert), log = root_ + "/registry.log";
+  DockerRegistry registry(root_, {", tls: {certificate: " + cert_file + ", key: " + Write("key.pem", key) + "}", "",
+                                  cert, "", "", "", log});
+  registry.Push(image_, "team/app", "v1");
+  const std::string dir = root_ + "/certs.d/" + registry.host();
+  std::filesystem::create_directories(dir);
+  std::ofstream(dir + "/hosts.toml") << "server = \"https://" << registry.host() << "\"\nca = \"" << cert_file
+                                     << "\"\n";
+  const size_t before = std::filesystem::file_size(log);
+  auto image = store_->Pull(registry.host() + "/team/app:v1", {}, nullptr);
+  ASSERT_TRUE(image.ok()) << image.status();
+  const Served served = ReadLog(log, before);
+  EXPECT_GE(served.requests.size(), static_cast<size_t>(kLayers + 2));
+  EXPECT_EQ(served.ports.size(), 1U);
+  for (const std::string& request : served.requests) EXPECT_THAT(request, HasSubstr(" HTTP/2.0"));
+}
+
+// Its queue is full, so the kernel lets nobody in: what a dead machine looks like.
+TEST_F(RegistryTest, AMirrorThatTakesNoConnectionCostsItsDialTimeout) {
+  const sys::UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listener.get(), generic, size), 0);
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  ASSERT_EQ(::getsockname(listener.get(), generic, &size), 0);
+  std::vector<sys::UniqueFd> queue;
+  for (int i = 0; i < 4; ++i) {
+    queue.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    (void)::connect(queue.back().get(), generic, size);
+  }
+  const std::string mirror = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  DockerRegistry registry(root_);
+  registry.Push(image_, "team/app", "v1");
+  const std::string dir = root_ + "/certs.d/" + registry.host();
+  std::filesystem::create_directories(dir);
+  const std::string host = "[host.\"http://" + mirror + "\"]\ndial_timeout = \"200ms\"\n";
+  std::ofstream(dir + "/hosts.toml") << "server = \"http://127.0.0.1:1\"\n" << host;
+  const auto only = store_->Pull(registry.host() + "/team/app:v1", {}, nullptr);
+  EXPECT_THAT(std::string(only.status().message()), ContainsRegex("after [0-9]{3,4} ms: Timeout was reached"));
+  std::ofstream(dir + "/hosts.toml") << "server = \"http://" << registry.host() << "\"\n" << host;
+  ExpectPulled(registry.host(), {});
+}
 
 TEST_F(RegistryTest, PlainOnLoopback) {
   DockerRegistry registry(root_);
@@ -89,7 +188,7 @@ TEST_F(RegistryTest, TlsOfItsOwnAuthorityAndBasic) {
   const std::string users = Write("users", "user:$2a$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n");
   DockerRegistry registry(
       root_, {", tls: {certificate: " + cert_file + ", key: " + key_file + "}",
-              "auth: {htpasswd: {realm: test, path: " + users + "}}\n", cert, "Basic dXNlcjpzM2NyZXQ=", "", ""});
+              "auth: {htpasswd: {realm: test, path: " + users + "}}\n", cert, "Basic dXNlcjpzM2NyZXQ=", "", "", ""});
   registry.Push(image_, "team/app", "v1");
   const std::string host = registry.host();
   const PullAuth auth{"user", "s3cret", "", "", "", ""};
@@ -119,7 +218,7 @@ TEST_F(RegistryTest, KnowsItsClientsByTheirCertificates) {
                     client_key_file = Write("client-key.pem", client_key);
   DockerRegistry registry(root_, {", tls: {certificate: " + cert_file + ", key: " + Write("key.pem", key) +
                                       ", clientcas: [" + client_file + "]}",
-                                  "", cert, "", client_cert, client_key});
+                                  "", cert, "", client_cert, client_key, ""});
   registry.Push(image_, "team/app", "v1");
   const std::string dir = root_ + "/certs.d/" + registry.host(), ca = "ca = \"" + cert_file + "\"\n";
   std::filesystem::create_directories(dir);
