@@ -55,12 +55,12 @@ int Echo(int socket) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int listener = argc == 2 ? Listen(static_cast<uint16_t>(atoi(argv[1]))) : -1;
+  const int listener = argc == 2 ? Listen(static_cast<uint16_t>(strtoul(argv[1], nullptr, 10))) : -1;
   if (listener < 0) {
     perror("listen");
     return 1;
   }
-  signal(SIGCHLD, SIG_IGN);
+  (void)signal(SIGCHLD, SIG_IGN);
   while (true) {
     const int connection = accept(listener, nullptr, nullptr);
     if (connection < 0) continue;

@@ -22,7 +22,6 @@ namespace {
 
 namespace cri = ::runtime::v1;
 namespace fs = std::filesystem;
-using e2e::Eventually;
 using testing::HasSubstr;
 
 class FaultsTest : public NothingLeftTest {

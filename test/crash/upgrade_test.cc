@@ -32,7 +32,7 @@ class UpgradeTest : public NothingLeftTest {
   }
   // All programs, with the other shim among them.
   std::string DirectoryWith(const std::string& shim) const {
-    const std::string out = node.dir() + "/other";
+    std::string out = node.dir() + "/other";
     fs::create_directories(out);
     fs::copy_file(WHERRY_BIN_DIR "/wherry-pull", out + "/wherry-pull", fs::copy_options::overwrite_existing);
     fs::copy_file(WHERRY_BIN_DIR "/other-shims/" + shim + "/wherry-shim", out + "/wherry-shim",
