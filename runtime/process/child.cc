@@ -159,10 +159,9 @@ absl::Status PrepareOutside(const shim::v1::Process& process, const sys::UniqueF
 absl::Status RunProgram(Inside inside, Channels& channels) {
   const shim::v1::Process& process = inside.process;
   ASSIGN_OR_RETURN(sys::UniqueFd root, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-  ASSIGN_OR_RETURN(security::ResolvedUser resolved, security::ResolveUser(root.get(), process.user()));
-  const shim::v1::User& user = resolved.user;
+  const shim::v1::User& user = inside.user.user;
   if (inside.users.valid()) RETURN_IF_ERROR(CheckMapped(user, inside.users));
-  ASSIGN_OR_RETURN(Program program, Program::Prepare(process, resolved.home));
+  ASSIGN_OR_RETURN(Program program, Program::Prepare(process, inside.user.home));
   WHERRY_FAIL_POINT("program.prepared");
   RETURN_IF_ERROR(ReportUser(channels.report.get(), user));
   RETURN_IF_ERROR(inside.pty != nullptr ? SetTerminal(*inside.pty, channels, user.uid())

@@ -6,6 +6,7 @@
 #include "runtime/process/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/rootfs/pty.h"
+#include "runtime/security/user.h"
 
 // What a child does inside the container, as its init or as a later process, up to execve.
 namespace wherry::process {
@@ -22,9 +23,10 @@ absl::Status PrepareOutside(const shim::v1::Process& process, const sys::UniqueF
 
 struct Inside {
   const shim::v1::Process& process;
-  const sys::UniqueFd& procfs;      // the host's, verified
-  const sys::UserNamespace& users;  // the caller's, where it is not the host's
-  const rootfs::Pty* pty;           // or null: `stdio` it is
+  const security::ResolvedUser& user;  // of `process`
+  const sys::UniqueFd& procfs;         // the host's, verified
+  const sys::UserNamespace& users;     // the caller's, where it is not the host's
+  const rootfs::Pty* pty;              // or null: `stdio` it is
   Stdio stdio;
   const Hooks* hooks;  // or null
 };

@@ -43,12 +43,13 @@ absl::Status RunExec(const shim::v1::ExecRequest& request, const PodContext& pod
   RETURN_IF_ERROR(PrepareOutside(process, procfs, stdio, pod.users));
   RETURN_IF_ERROR(EnterContainer(init_pidfd, pod.users));
   WHERRY_FAIL_POINT("exec.entered");
+  ASSIGN_OR_RETURN(sys::UniqueFd root, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+  ASSIGN_OR_RETURN(const security::ResolvedUser user, security::ResolveUser(root.get(), process.user()));
   std::optional<rootfs::Pty> pty;
   if (process.tty()) {
-    ASSIGN_OR_RETURN(sys::UniqueFd root, sys::OpenAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
     ASSIGN_OR_RETURN_CTX(pty, rootfs::OpenPtyInRoot(root.get(), process.tty_width(), process.tty_height()), "terminal");
   }
-  return RunProgram({process, procfs, pod.users, pty ? &*pty : nullptr, std::move(stdio), nullptr}, channels);
+  return RunProgram({process, user, procfs, pod.users, pty ? &*pty : nullptr, std::move(stdio), nullptr}, channels);
 }
 
 // The init's cgroup on v2, which procfs names from the root of the tree on, as a directory below that of the container, `unified_dir`. The

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "runtime/rootfs/pty.h"
+#include "runtime/security/user.h"
 #include "runtime/sys/unique_fd.h"
 
 // How the tree gets from the helper that assembled it to the container's init, when they are in different user namespaces: by
@@ -13,6 +14,7 @@ namespace wherry::process {
 struct Tree {
   sys::UniqueFd mounts;            // a mount namespace, with the container's root as its root
   std::optional<rootfs::Pty> pty;  // with process.tty
+  security::ResolvedUser user;
 };
 
 // A connected pair.

@@ -11,6 +11,7 @@
 #include "runtime/process/launch.h"
 #include "runtime/process/process.h"
 #include "runtime/rootfs/rootfs.h"
+#include "runtime/security/user.h"
 #include "runtime/sys/fail_point.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
@@ -19,20 +20,30 @@
 namespace wherry::process {
 namespace {
 
-// What only the host's root can do with the container's cgroup, up to a complete tree.
-absl::StatusOr<rootfs::Root> AssembleRoot(const shim::v1::StartContainerRequest& request, const PodContext& pod,
-                                          const sys::UniqueFd& procfs, const Hooks* hooks) {
+// A container's tree, and who its program is by the files in it.
+struct Inner {
+  rootfs::Root root;
+  security::ResolvedUser user;
+};
+
+// What only the host's root can do with the container's cgroup, up to a complete tree. The user is looked up before there are masks: what
+// is hidden from the program still says who it is.
+absl::StatusOr<Inner> AssembleRoot(const shim::v1::StartContainerRequest& request, const PodContext& pod,
+                                   const sys::UniqueFd& procfs, const Hooks* hooks) {
   WHERRY_FAIL_POINT("init.born");
   RETURN_IF_ERROR(JoinCgroups(request.cgroup()));
   // Only now: the namespace begins where its maker is.
   RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWCGROUP), "cgroup namespace");
   WHERRY_FAIL_POINT("init.in_cgroup");
-  ASSIGN_OR_RETURN(rootfs::Root root, rootfs::Assemble(request, {pod.shm, pod.shm_namespace, procfs, pod.users}));
+  Inner inner;
+  rootfs::Root& root = inner.root;
+  ASSIGN_OR_RETURN(root, rootfs::Assemble(request, {pod.shm, pod.shm_namespace, procfs, pod.users}));
   WHERRY_FAIL_POINT("init.assembled");
   if (hooks != nullptr) RETURN_IF_ERROR(hooks->Run(shim::v1::Hook::CREATE_CONTAINER));
+  ASSIGN_OR_RETURN(inner.user, security::ResolveUser(root.directory.get(), request.process().user()));
   RETURN_IF_ERROR(rootfs::Protect(request.rootfs(), root));
   RETURN_IF_ERROR(rootfs::Enter(root));
-  return root;
+  return inner;
 }
 
 // The container's init, from its first instruction.
@@ -44,10 +55,10 @@ absl::Status RunInit(const shim::v1::StartContainerRequest& request, const PodCo
     ASSIGN_OR_RETURN(prepared, Hooks::Prepare(request.hooks(), procfs));
   }
   const Hooks* const hooks = prepared ? &*prepared : nullptr;
-  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs, hooks));
+  ASSIGN_OR_RETURN(Inner inner, AssembleRoot(request, pod, procfs, hooks));
   RETURN_IF_ERROR(PrepareOutside(request.process(), procfs, stdio, pod.users));
-  const rootfs::Pty* pty = root.pty ? &*root.pty : nullptr;
-  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio), hooks}, channels);
+  const rootfs::Pty* pty = inner.root.pty ? &*inner.root.pty : nullptr;
+  return RunProgram({request.process(), inner.user, procfs, pod.users, pty, std::move(stdio), hooks}, channels);
 }
 
 // The helper of an init that is in a user namespace: it makes the tree as the host's root, and a mount namespace of it that
@@ -56,13 +67,14 @@ absl::Status RunInit(const shim::v1::StartContainerRequest& request, const PodCo
 absl::Status RunHelper(const shim::v1::StartContainerRequest& request, const PodContext& pod, Handover& handover) {
   handover.to.reset();
   ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
-  ASSIGN_OR_RETURN(rootfs::Root root, AssembleRoot(request, pod, procfs, nullptr));
+  ASSIGN_OR_RETURN(Inner inner, AssembleRoot(request, pod, procfs, nullptr));
   RETURN_IF_ERROR_CTX(sys::SetNamespace(pod.users.fd.get(), CLONE_NEWUSER), "user namespace of the pod");
   RETURN_IF_ERROR_CTX(sys::Unshare(CLONE_NEWNS), "mount namespace of the container");
   Tree tree;
   tree.mounts.reset(::openat(procfs.get(), "self/ns/mnt", O_RDONLY | O_CLOEXEC));
   if (!tree.mounts.valid()) return sys::Errno("open \"/proc/self/ns/mnt\"");
-  tree.pty = std::move(root.pty);
+  tree.pty = std::move(inner.root.pty);
+  tree.user = std::move(inner.user);
   WHERRY_FAIL_POINT("init.hand_over");
   RETURN_IF_ERROR(SendTree(handover.from.get(), tree));
   ::_exit(0);
@@ -82,7 +94,7 @@ absl::Status RunMappedInit(const shim::v1::StartContainerRequest& request, const
   RETURN_IF_ERROR_CTX(sys::SetNamespace(tree->mounts.get(), CLONE_NEWNS), "mount namespace of the container");
   RETURN_IF_ERROR(sys::BecomeNamespaceRoot());
   const rootfs::Pty* pty = tree->pty ? &*tree->pty : nullptr;
-  return RunProgram({request.process(), procfs, pod.users, pty, std::move(stdio), nullptr}, channels);
+  return RunProgram({request.process(), tree->user, procfs, pod.users, pty, std::move(stdio), nullptr}, channels);
 }
 
 // Sets the plan's PID namespace; `holder` keeps what it needs open.

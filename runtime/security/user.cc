@@ -89,11 +89,14 @@ bool IsUsableHome(absl::string_view home) {
 
 absl::StatusOr<ResolvedUser> ResolveUser(int root, const shim::v1::UserSpec& spec) {
   ASSIGN_OR_RETURN(Query query, ParseSpec(spec));
-  ASSIGN_OR_RETURN(std::optional<Account> account, FindAccount(root, query));
-  if (!account && !query.uid)
-    return absl::InvalidArgumentError(absl::StrCat("no user \"", query.user, "\" in the image's /etc/passwd"));
   const bool explicit_group = query.gid || !query.group.empty();
   const bool merge = spec.merge_image_groups();
+  auto found = FindAccount(root, query);
+  // Whose numbers are all known has only a home to lose, as a program that is run in a container with a masked /etc/passwd.
+  if (!found.ok() && query.uid && explicit_group && !merge) found = std::optional<Account>();
+  ASSIGN_OR_RETURN(const std::optional<Account> account, std::move(found));
+  if (!account && !query.uid)
+    return absl::InvalidArgumentError(absl::StrCat("no user \"", query.user, "\" in the image's /etc/passwd"));
   ASSIGN_OR_RETURN(std::set<uint32_t> groups, ReadGroups(root, account ? account->name : "", merge, query));
   groups.insert(spec.additional_groups().begin(), spec.additional_groups().end());
   ResolvedUser result;

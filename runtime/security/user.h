@@ -15,7 +15,8 @@ struct ResolvedUser {
 
 // Rules: shim.proto, UserSpec. A number needs no entry in /etc/passwd, a name does. A number is never looked up as a name
 // (CVE-2026-46680), and one beyond the range is refused (CVE-2024-40635).
-// InvalidArgument: an unknown user or group, a bad number. FailedPrecondition: an unusable /etc/passwd or /etc/group.
+// InvalidArgument: an unknown user or group, a bad number. FailedPrecondition: an unusable /etc/passwd or /etc/group from which more is
+// wanted than the home.
 absl::StatusOr<ResolvedUser> ResolveUser(int root, const shim::v1::UserSpec& spec);
 
 }  // namespace wherry::security

@@ -99,6 +99,18 @@ TEST_F(ConfinementTest, PathsAreMaskedAndProtectedAsTheRequestSays) {
   EXPECT_EQ(Exec(id, {"touch", "/home/x"}).exit_code(), 0);
 }
 
+// Who a program is comes from the image, whatever the program itself may see of it.
+TEST_F(ConfinementTest, AMaskedPasswdStillSaysWhoTheProgramIs) {
+  RunPod();
+  const std::string id = Run({"sleep", "1000"}, [](cri::ContainerConfig& config) {
+    SecurityOf(config).add_masked_paths("/etc/passwd");
+    SecurityOf(config).add_masked_paths("/etc/group");
+    SecurityOf(config).set_run_as_username("www-data");
+  });
+  EXPECT_EQ(Sh(id, "id -u; id -g; cat /etc/passwd /etc/group; tr '\\0' '\\n' </proc/1/environ | grep ^HOME"),
+            "33\n33\nHOME=/www");
+}
+
 TEST_F(ConfinementTest, APrivilegedContainerHasTheHostsDevicesAndNoRestriction) {
   RunPod([](auto& config) { SecurityOf(config).set_privileged(true); });
   const std::string id = Run({"sleep", "1000"}, [](auto& config) { SecurityOf(config).set_privileged(true); });

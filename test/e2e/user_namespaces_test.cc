@@ -203,7 +203,6 @@ TEST_F(UserNamespacesTest, RootInsideRulesItsOwnNamespacesOnly) {
   EXPECT_THAT(Shell(c, "echo 1 >/proc/sys/vm/swappiness; dmesg -n 1"), HasSubstr("denied"));
 }
 
-// KUBELET 23: procMount Unmasked is for such pods, and comes as empty lists.
 // As in pods without one: a namespace that a program makes for itself is no affair of the container's.
 TEST_F(UserNamespacesTest, AnExecIsInThePodsNamespaceWhateverTheInitMade) {
   const std::string id = node.Run(node.RunPod("p", From(100'000)), "c",
@@ -212,6 +211,19 @@ TEST_F(UserNamespacesTest, AnExecIsInThePodsNamespaceWhateverTheInitMade) {
   EXPECT_EQ(Shell(id, "id -u; awk '{print $1, $2, $3}' /proc/self/uid_map"), "0\n0 100000 65536\n");
 }
 
+// Who looks it up is outside of the user namespace, and before the mask.
+TEST_F(UserNamespacesTest, AMaskedPasswdStillSaysWhoTheProgramIs) {
+  const std::string c =
+      node.Run(node.RunPod("p", From(200000)), "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
+        auto& security = *config.mutable_linux()->mutable_security_context();
+        security.add_masked_paths("/etc/passwd");
+        security.set_run_as_username("www-data");
+      });
+  EXPECT_EQ(Shell(c, "id -u; id -g; cat /etc/passwd; tr '\\0' '\\n' </proc/1/environ | grep ^HOME"),
+            "33\n33\nHOME=/www\n");
+}
+
+// KUBELET 23: procMount Unmasked is for such pods, and comes as empty lists.
 TEST_F(UserNamespacesTest, AnEmptyListOfMasksMeansNone) {
   const std::string c = node.Run(node.RunPod("p", From(200000)), "c", {"sleep", "1000"});
   EXPECT_EQ(Shell(c, "grep -c -e ' /proc/' -e ' /sys/firmware' /proc/mounts"), "0\n");

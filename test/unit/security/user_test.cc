@@ -122,6 +122,22 @@ TEST_F(UserTest, FilesThatAreTraps) {
   EXPECT_EQ(Text(Resolve("app")), "FAILED_PRECONDITION");
 }
 
+// As in a container whose /etc/passwd is masked: commands that are run there later come with all numbers.
+TEST_F(UserTest, AnUnusableFileCostsOnlyTheHomeWhereAllNumbersAreKnown) {
+  std::filesystem::remove(root_ + "/etc/passwd");
+  ASSERT_EQ(::mkfifo((root_ + "/etc/passwd").c_str(), 0644), 0);
+  shim::v1::UserSpec spec;
+  spec.set_fixed_uid(1000);
+  spec.set_gid(1001);
+  spec.add_additional_groups(50);
+  EXPECT_EQ(Text(Resolve(spec)), "1000:1001:50,1001,:/");
+  spec.set_merge_image_groups(true);
+  EXPECT_EQ(Text(Resolve(spec)), "FAILED_PRECONDITION") << "its groups are not known";
+  spec.set_merge_image_groups(false);
+  spec.clear_gid();
+  EXPECT_EQ(Text(Resolve(spec)), "FAILED_PRECONDITION") << "its group is not known";
+}
+
 TEST_F(UserTest, TheLastLineNeedsNoNewline) {
   Write("passwd", "a:x:1:1::/:/\nb:x:2:2::/:/");
   EXPECT_EQ(Text(Resolve("b")), "2:2:2,:/");
