@@ -41,7 +41,6 @@ constexpr Family kFamilies[] = {
     {"container_oom_events_total", "Processes killed for want of memory"},
     {"container_hugetlb_usage_bytes", "Huge pages in use, in bytes", {"pagesize"}},
     {"container_hugetlb_max_usage_bytes", "The most huge pages that were in use at a time, in bytes", {"pagesize"}},
-    {"container_hugetlb_failcnt", "Times that the limit of huge pages was hit", {"pagesize"}},
     {"container_pressure_cpu_waiting_seconds_total", "Time in which a task waited for a CPU, in seconds"},
     {"container_pressure_cpu_stalled_seconds_total", "Time in which all tasks waited for a CPU, in seconds"},
     {"container_pressure_memory_waiting_seconds_total", "Time in which a task waited for memory, in seconds"},
@@ -159,7 +158,6 @@ void AddHugetlb(const std::vector<cgroup::HugetlbUse>& sizes, Writer& out) {
     const char* size = use.page_size.c_str();
     out.Gauge("container_hugetlb_usage_bytes", use.usage, {size});
     out.Gauge("container_hugetlb_max_usage_bytes", use.peak, {size});
-    out.Count("container_hugetlb_failcnt", use.limit_hits, {size});
   }
 }
 

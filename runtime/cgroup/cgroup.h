@@ -73,7 +73,7 @@ struct IoCounters {
 // Huge pages of one size in use by one cgroup; unset where this version of cgroups does not count it.
 struct HugetlbUse {
   std::string page_size;  // "2MB", as the kernel's file names spell it
-  std::optional<uint64_t> usage, peak, limit_hits;
+  std::optional<uint64_t> usage, peak;
 };
 
 // For how long tasks of a cgroup waited for something (Documentation/accounting/psi.rst): the sum since its beginning, and the share

@@ -101,14 +101,7 @@ std::vector<HugetlbUse> ReadHugetlb(const std::string& dir) {
     HugetlbUse& use = out.emplace_back();
     use.page_size = std::string(size);
     use.usage = ReadNumber(dir, name.c_str());
-    const std::string prefix = absl::StrCat("hugetlb.", size, ".");
-    if (v2) {
-      const auto events = sys::ReadFileAt(AT_FDCWD, absl::StrCat(dir, "/", prefix, "events"));
-      if (events.ok()) use.limit_hits = KeyedNumber(*events, "max");
-    } else {
-      use.peak = ReadNumber(dir, (prefix + "max_usage_in_bytes").c_str());
-      use.limit_hits = ReadNumber(dir, (prefix + "failcnt").c_str());
-    }
+    if (!v2) use.peak = ReadNumber(dir, absl::StrCat("hugetlb.", size, ".max_usage_in_bytes").c_str());
   }
   std::sort(out.begin(), out.end(), [](auto& a, auto& b) { return a.page_size < b.page_size; });
   return out;

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
+#include <set>
 
 #include "test/e2e/node.h"
 
@@ -161,6 +163,12 @@ class MetricsTest : public StatsTest {
     }
     return shown;
   }
+  // The names that the last Shown() knew.
+  std::vector<std::string> Announced() const {
+    std::vector<std::string> names;
+    for (const auto& [name, keys] : keys_) names.push_back(name);
+    return names;
+  }
 
  private:
   std::string Name(const cri::Metric& m) {
@@ -194,6 +202,21 @@ TEST_F(MetricsTest, HaveCadvisorsNamesAndLabels) {
   const uint64_t inodes = shown["container_fs_inodes_total container=c pod=p"];
   EXPECT_GT(shown["container_fs_limit_bytes container=c pod=p"], shown["container_fs_usage_bytes container=c pod=p"]);
   EXPECT_LE(shown["container_fs_inodes_free container=c pod=p"], inodes);
+}
+
+// Each series that is announced is there for any container, but for those of what a host or a container may not have: counted huge pages,
+// measured pressure, a block device, a limit.
+TEST_F(MetricsTest, NoneIsAnnouncedThatNobodyGets) {
+  node.Run(node.RunPod("p"), "c", {"sleep", "1000"});
+  std::set<std::string> shown;
+  for (const auto& [series, value] : Shown()) shown.insert(series.substr(0, series.find(' ')));
+  for (const std::string& name : Announced()) {
+    if (std::regex_match(
+            name,
+            std::regex("container_(hugetlb_(max_)?usage_bytes|pressure_.*|fs_(reads|writes)_.*|blkio_.*|spec_.*)")))
+      continue;
+    EXPECT_EQ(shown.count(name), 1u) << name;
+  }
 }
 
 TEST_F(MetricsTest, CountWhatProcessesHaveOpen) {

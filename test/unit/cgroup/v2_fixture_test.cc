@@ -34,7 +34,6 @@ class V2FixtureTest : public Fixture {
     Put("pod/c/io.stat", "8:0 \n254:16 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n");
     Put("pod/c/hugetlb.2MB.max", "max\n");
     Put("pod/c/hugetlb.2MB.current", "4194304\n");
-    Put("pod/c/hugetlb.2MB.events", "max 5\n");
     Put("pod/c/hugetlb.2MB.rsvd.current", "0\n");
   }
 
@@ -130,10 +129,8 @@ TEST_F(V2FixtureTest, HugePagesInUseAreReadBySize) {
   ASSERT_EQ(detail.hugetlb.size(), 2u) << "reserved pages are no size of their own";
   EXPECT_EQ(detail.hugetlb[0].page_size, "1GB");
   EXPECT_EQ(detail.hugetlb[0].usage, 0u);
-  EXPECT_EQ(detail.hugetlb[0].limit_hits, std::nullopt);
   EXPECT_EQ(detail.hugetlb[1].page_size, "2MB");
   EXPECT_EQ(detail.hugetlb[1].usage, 4194304u);
-  EXPECT_EQ(detail.hugetlb[1].limit_hits, 5u);
   EXPECT_EQ(detail.hugetlb[1].peak, std::nullopt) << "v2 does not keep it";
 }
 

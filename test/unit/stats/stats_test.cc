@@ -120,7 +120,7 @@ TEST(MetricNames, AreAllAnnouncedWithTheLabelsThatTheyCarry) {
   limits.set_memory_limit_in_bytes(1), limits.set_memory_swap_limit_in_bytes(1);
   cgroup::Stats stats;
   stats.swap_usage = 0;
-  const cgroup::Detail detail{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {{}}, {{"2MB", 0, 0, 0}}};
+  const cgroup::Detail detail{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {{}}, {{"2MB", 0, 0}}};
   const cgroup::Pressure pressure{cgroup::Stall{}, cgroup::Stall{}};
   const FileSystem file_system;
   Measured all;
