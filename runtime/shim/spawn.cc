@@ -146,14 +146,29 @@ absl::StatusOr<Spawner> Spawner::Create(const std::string& program, const std::s
   ASSIGN_OR_RETURN_CTX(spawner.program_, SealedCopy(program), absl::StrCat("copy of \"", program, "\""));
   ASSIGN_OR_RETURN(sys::UniqueFd null, sys::OpenAt(AT_FDCWD, "/dev/null", O_RDWR));
   ASSIGN_OR_RETURN(spawner.null_, Lift(std::move(null)));
-  if (cgroup.empty()) return spawner;
-  auto tasks = sys::OpenAt(AT_FDCWD, absl::StrCat(cgroup, "/tasks"), O_WRONLY);
-  if (tasks.ok()) {
-    ASSIGN_OR_RETURN(spawner.tasks_v1_, Lift(std::move(*tasks)));
-  } else if (kCanCloneIntoCgroup) {
-    ASSIGN_OR_RETURN(spawner.cgroup_v2_, sys::OpenAt(AT_FDCWD, cgroup, O_PATH | O_DIRECTORY));
-  }
+  spawner.v1_ = ::access(absl::StrCat(cgroup, "/tasks").c_str(), F_OK) == 0;
+  if (spawner.v1_ || kCanCloneIntoCgroup) spawner.cgroup_ = cgroup;
+  RETURN_IF_ERROR(spawner.OpenCgroup().status());
   return spawner;
+}
+
+// v1: its file `tasks`, v2: the directory. Opened anew for each shim, and made again where it is gone: while no shim is in it, anybody who
+// tidies up can remove it.
+absl::StatusOr<sys::UniqueFd> Spawner::OpenCgroup() const {
+  if (cgroup_.empty()) return sys::UniqueFd();
+  const auto open = [this] {
+    return v1_ ? sys::OpenAt(AT_FDCWD, cgroup_ + "/tasks", O_WRONLY)
+               : sys::OpenAt(AT_FDCWD, cgroup_, O_PATH | O_DIRECTORY);
+  };
+  auto file = open();
+  if (sys::IsErrno(file.status(), ENOENT)) {
+    for (size_t slash = cgroup_.find('/', 1); slash != std::string::npos; slash = cgroup_.find('/', slash + 1))
+      (void)::mkdir(cgroup_.substr(0, slash).c_str(), 0755);
+    (void)::mkdir(cgroup_.c_str(), 0755);
+    file = open();
+  }
+  if (!file.ok()) return sys::Annotate(file.status(), "cgroup of the shims");
+  return Lift(*std::move(file));
 }
 
 absl::StatusOr<Spawner::Child> Spawner::Start(const std::string& option, const std::string& pod_id,
@@ -166,7 +181,8 @@ absl::StatusOr<Spawner::Child> Spawner::Start(const std::string& option, const s
   int argc = 1;
   if (!option.empty()) argv[argc++] = option_copy.data();
   argv[argc] = id_copy.data();
-  ChildArgs child{program_.get(), null_.get(), lifted.get(), tasks_v1_.get(), argv};
+  ASSIGN_OR_RETURN(const sys::UniqueFd cgroup, OpenCgroup());
+  ChildArgs child{program_.get(), null_.get(), lifted.get(), v1_ ? cgroup.get() : -1, argv};
 
   auto stack = std::make_unique<char[]>(kStackSize + 16);
   int pidfd = -1;
@@ -176,9 +192,9 @@ absl::StatusOr<Spawner::Child> Spawner::Start(const std::string& option, const s
   args.exit_signal = SIGCHLD;
   args.stack = (reinterpret_cast<uint64_t>(stack.get()) + 15) & ~15ULL;
   args.stack_size = kStackSize;
-  if (cgroup_v2_.valid()) {
+  if (!v1_ && cgroup.valid()) {
     args.flags |= CLONE_INTO_CGROUP;
-    args.cgroup = static_cast<uint64_t>(cgroup_v2_.get());
+    args.cgroup = static_cast<uint64_t>(cgroup.get());
   }
   sigset_t all, before;
   sigfillset(&all);

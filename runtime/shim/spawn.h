@@ -24,10 +24,12 @@ class Spawner {
                               const sys::UniqueFd& listener) const;
 
  private:
+  absl::StatusOr<sys::UniqueFd> OpenCgroup() const;
+
   sys::UniqueFd program_;
   sys::UniqueFd null_;
-  sys::UniqueFd cgroup_v2_;  // the directory
-  sys::UniqueFd tasks_v1_;   // its file `tasks`
+  std::string cgroup_;  // or ""
+  bool v1_ = false;     // it has a file `tasks`
 };
 
 }  // namespace wherry::shim

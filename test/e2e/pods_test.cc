@@ -1,8 +1,10 @@
 // Pods on a bridge: what a user sees of two pods that talk to each other.
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -171,6 +173,20 @@ TEST_F(PodsTest, ExecPastItsTimeoutIsDeadlineExceededAndLeavesNoProcess) {
   EXPECT_EQ(st.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << st.error_message();
   Eventually("the exec's processes to end",
              [&] { return node.Exec(c, Shell("ps | grep -c '[s]leep 77'")).stdout() == "0\n"; });
+}
+
+// Whoever tidies up cgroups may take those that are empty, as the shims' while there is no pod.
+TEST_F(PodsTest, CanBeMadeAfterTheShimsCgroupWasRemoved) {
+  node.RemovePod(node.RunPod("p"));
+  int removed = 0;
+  for (const char* tree : {"/sys/fs/cgroup/memory", "/sys/fs/cgroup"}) {
+    const std::string shims = tree + node.cgroup() + "/shims";
+    if (!std::filesystem::exists(shims)) continue;
+    Eventually("the shims' cgroup to be empty", [&] { return ::rmdir(shims.c_str()) == 0; });
+    ++removed;
+  }
+  ASSERT_EQ(removed, 1);
+  EXPECT_EQ(node.Exec(node.Run(node.RunPod("q"), "c", {"sleep", "1000"}), {"true"}).exit_code(), 0);
 }
 
 }  // namespace
