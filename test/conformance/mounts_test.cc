@@ -55,8 +55,10 @@ TEST_F(MountsTest, WhatOneSideWritesTheOtherReads) {
   std::string text;
   std::getline(written, text);
   EXPECT_EQ(text, "from inside");
-  EXPECT_EQ(Status(id).mounts(0).container_path(), "/v");
-  EXPECT_EQ(Status(id).mounts(0).host_path(), volume());
+  const cri::ContainerStatus status = Status(id);
+  ASSERT_EQ(status.mounts_size(), 1);
+  EXPECT_EQ(status.mounts(0).container_path(), "/v");
+  EXPECT_EQ(status.mounts(0).host_path(), volume());
 }
 
 TEST_F(MountsTest, ASingleFileIsAVolumeToo) {
