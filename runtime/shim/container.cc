@@ -141,7 +141,9 @@ void Container::Finish() {
 
 bool Container::WasOomKilled() const {
   if (auto kills = OomKills(cgroup_.memory_dir())) return *kills > 0;
-  return ended_.signal == SIGKILL && OomKillsOfSlice(cgroup_.memory_dir()) > slice_oom_kills_;
+  // systemd has removed the scope already, but the slice has counted. Others are in it too, so the end has to look like one: the code is
+  // also what a shell ends with whose command was killed.
+  return ended_.code == 128 + SIGKILL && OomKillsOfSlice(cgroup_.memory_dir()) > slice_oom_kills_;
 }
 
 v1::ContainerState Container::Describe() const {

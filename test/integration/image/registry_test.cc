@@ -101,6 +101,7 @@ class RegistryTest : public StoreTest {
   }
   void UseManyLayers() {
     std::vector<std::string> layers;
+    layers.reserve(kLayers);
     for (int i = 0; i < kLayers; ++i)
       layers.push_back(TarWriter().File("f" + std::to_string(i), std::string(1000, 'x')).Bytes());
     image_ = test::MakeImage(layers);
