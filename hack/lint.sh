@@ -68,6 +68,7 @@ check_rules() {
   forbid '' '(^|[^[:alnum:]_])waitpid\([[:space:]]*-1' 'wait for a known child, by pidfd or pid'
   forbid 'runtime/' '#include <iostream>' 'no iostreams in runtime/: the shim is static and small'
   forbid '(api|runtime|cni|cri)/.*\.h:' 'using namespace' 'no using namespace in a header'
+  forbid '(runtime|cri)/' 'absl::Now\(\)|WaitForNotificationWithTimeout|AwaitWith(Timeout|Deadline)' 'the wall clock jumps: deadlines and waits by runtime/sys/clock.h'
   rm -f "$code"
   forbid_include 'api/' '(runtime|cni|cri|test)/' 'api/ uses nothing'
   forbid_include 'runtime/' '(cni|cri|test)/|api/(cri|cni|wherry)/' 'runtime/ knows nothing of Kubernetes: not cri/, cni/ or their contracts'

@@ -75,7 +75,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(const std::string& endpoi
 template <typename Stub, typename Method, typename Request, typename Response>
 absl::Status Client::Do(Stub& stub, Method method, const Request& request, Response& response, absl::Duration timeout) {
   grpc::ClientContext context;
-  if (timeout < absl::InfiniteDuration()) context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  if (timeout < absl::InfiniteDuration())
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
   return FromGrpc((stub.*method)(&context, request, &response), endpoint_);
 }
 

@@ -12,8 +12,8 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "cri/container/exec_process.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/null_device.h"
 #include "runtime/sys/status.h"
 
@@ -79,7 +79,7 @@ void Fit(std::string& a, std::string& b) {
 // One exec from its start to its answer.
 class Session {
  public:
-  Session(Core& core, store::Container container, absl::Time deadline, absl::FunctionRef<bool()> abandoned)
+  Session(Core& core, store::Container container, sys::Deadline deadline, absl::FunctionRef<bool()> abandoned)
       : process_(core, std::move(container)), deadline_(deadline), abandoned_(abandoned) {}
 
   absl::Status Start(const std::vector<std::string>& command) {
@@ -87,7 +87,7 @@ class Session {
     ASSIGN_OR_RETURN(stdio[0], sys::OpenNullDevice(O_RDONLY));
     ASSIGN_OR_RETURN(stdio[1], out_.Open());
     ASSIGN_OR_RETURN(stdio[2], err_.Open());
-    return process_.Start(command, std::move(stdio), deadline_ - absl::Now());
+    return process_.Start(command, std::move(stdio), deadline_.left());
   }
 
   // DeadlineExceeded, with the process killed, at the deadline. Cancelled, with the process killed, when nobody waits for
@@ -96,9 +96,9 @@ class Session {
     std::array<pollfd, 3> polled;
     while (true) {
       polled = {{{process_.ended(), POLLIN, 0}, {out_.fd(), POLLIN, 0}, {err_.fd(), POLLIN, 0}}};
-      int ready = ::poll(polled.data(), polled.size(), Remaining());
+      int ready = ::poll(polled.data(), polled.size(), deadline_.poll_ms(kLook));
       if (ready < 0 && errno != EINTR) return sys::Errno("poll");
-      if (ready == 0 && absl::Now() >= deadline_) {
+      if (ready == 0 && deadline_.passed()) {
         process_.Kill();
         return absl::DeadlineExceededError("the command was killed at its timeout");
       }
@@ -128,13 +128,8 @@ class Session {
   }
 
  private:
-  int Remaining() const {
-    absl::Duration left = std::min(deadline_ - absl::Now(), kLook);
-    return left <= absl::ZeroDuration() ? 0 : static_cast<int>(absl::ToInt64Milliseconds(left) + 1);
-  }
-
   ExecProcess process_;
-  const absl::Time deadline_;
+  const sys::Deadline deadline_;
   const absl::FunctionRef<bool()> abandoned_;
   Stream out_, err_;
 };
@@ -142,7 +137,7 @@ class Session {
 absl::StatusOr<::runtime::v1::ExecSyncResponse> Run(Core& core, const store::Container& container,
                                                     const ::runtime::v1::ExecSyncRequest& request,
                                                     absl::FunctionRef<bool()> abandoned) {
-  absl::Time deadline = request.timeout() > 0 ? absl::Now() + absl::Seconds(request.timeout()) : absl::InfiniteFuture();
+  const sys::Deadline deadline(request.timeout() > 0 ? absl::Seconds(request.timeout()) : absl::InfiniteDuration());
   Session session(core, container, deadline, abandoned);
   RETURN_IF_ERROR(session.Start({request.cmd().begin(), request.cmd().end()}));
   RETURN_IF_ERROR(session.Await());

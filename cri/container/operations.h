@@ -11,7 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "runtime/sys/clock.h"
 
 // Operations on one pod or container exclude each other without a lock being held while they work: an
 // operation owns a key, and the mutex only guards the set of owned keys. Whoever does not change things (lists, status)
@@ -39,13 +39,14 @@ class Leases {
   // Waits until nobody owns `key`, then owns it as long as the result lives.
   [[nodiscard]] Lease Take(const std::string& key);
   // The same, but waits until `deadline` at most; unset when somebody still owns it then.
-  [[nodiscard]] std::optional<Lease> TakeBefore(const std::string& key, absl::Time deadline);
+  [[nodiscard]] std::optional<Lease> TakeBefore(const std::string& key, const sys::Deadline& deadline);
 
  private:
   void Return(const std::string& key);
 
   absl::Mutex mutex_;
   std::set<std::string> taken_ ABSL_GUARDED_BY(mutex_);
+  sys::Changes returned_;
 };
 
 // Running operations by what they are about. A second call with the same key while the first runs does not work again: it

@@ -7,15 +7,15 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "api/shim/v1/shim.pb.h"
+#include "runtime/sys/clock.h"
 
 // What is known of a container only as long as it runs (or is being started).
 namespace wherry::container {
 
 struct Live {
-  shim::v1::Cgroup cgroup;   // where execs go too
-  absl::Notification ended;  // the record says EXITED (or the container is gone)
+  shim::v1::Cgroup cgroup;  // where execs go too
+  sys::Event ended;         // the record says EXITED (or the container is gone)
   // Has got its stop signal: to many programs a second one means "at once", and a caller that was cut off by its own
   // deadline asks again.
   std::atomic<bool> asked_to_stop{false};

@@ -3,8 +3,8 @@
 #include <csignal>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "cri/container/core.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -20,12 +20,12 @@ bool IsAlive(const store::ContainerRecord& record) {
 
 // The running container's handle; nullptr when there is nothing to stop. Waits until `deadline` for a Start under way, which
 // may hang (a dead NFS server): with its processes killed it fails. Some of them may come to be only after the first kill.
-absl::StatusOr<std::shared_ptr<Live>> AwaitStarted(Core& core, const std::string& id, absl::Time deadline) {
+absl::StatusOr<std::shared_ptr<Live>> AwaitStarted(Core& core, const std::string& id, const sys::Deadline& deadline) {
   ASSIGN_OR_RETURN(store::Container record, Find(core, id));
   if (record->state() == store::STARTING) {
-    for (absl::Time until = deadline; !core.leases.TakeBefore(record->id(), until);) {
+    for (sys::Deadline until = deadline; !core.leases.TakeBefore(record->id(), until);) {
       core.cgroups.Kill(record->cgroup_path(), 0).IgnoreError();
-      until = absl::Now() + kKillAgain;
+      until = sys::Deadline(kKillAgain);
     }
     ASSIGN_OR_RETURN(record, Find(core, id));
   }
@@ -58,7 +58,7 @@ absl::StatusOr<absl::Duration> KillHard(Core& core, const store::ContainerRecord
 }
 
 absl::Status AwaitEnd(Core& core, const store::ContainerRecord& record, Live& live, absl::Duration patience) {
-  if (live.ended.WaitForNotificationWithTimeout(patience)) return absl::OkStatus();
+  if (live.ended.WaitFor(patience)) return absl::OkStatus();
   // Names a process that is left, and what it waits for.
   RETURN_IF_ERROR(core.cgroups.Kill(record.cgroup_path(), 0));
   // All are dead, and nobody says so: the shim is stopped, or hangs itself. Its word is not worth a pod that cannot be removed.
@@ -68,7 +68,7 @@ absl::Status AwaitEnd(Core& core, const store::ContainerRecord& record, Live& li
 }  // namespace
 
 absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout) {
-  absl::Time deadline = absl::Now() + timeout;
+  const sys::Deadline deadline(timeout);
   auto found = Find(core, id);
   if (absl::IsNotFound(found.status())) return absl::OkStatus();  // stopped and removed, for all that anybody can tell
   RETURN_IF_ERROR(found.status());
@@ -79,7 +79,7 @@ absl::Status Stop(Core& core, const std::string& id, absl::Duration timeout) {
   if (*live == nullptr) return absl::OkStatus();
   if (timeout > absl::ZeroDuration()) {
     AskToStop(core, *record, **live);
-    if ((*live)->ended.WaitForNotificationWithTimeout(deadline - absl::Now())) return absl::OkStatus();
+    if ((*live)->ended.WaitUntil(deadline)) return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(absl::Duration patience, KillHard(core, *record));
   return AwaitEnd(core, *record, **live, patience);
@@ -94,7 +94,7 @@ absl::Status KillAll(Core& core, const std::string& pod_id) {
   std::vector<Dying> dying;
   absl::Status result;
   for (const auto& record : core.store.ContainersOf(pod_id)) {
-    auto live = AwaitStarted(core, record->id(), absl::InfinitePast());
+    auto live = AwaitStarted(core, record->id(), sys::Deadline(absl::ZeroDuration()));
     if (!live.ok() || *live == nullptr) continue;
     auto patience = KillHard(core, *record);
     if (!patience.ok()) result.Update(sys::Annotate(patience.status(), absl::StrCat("kill container ", record->id())));

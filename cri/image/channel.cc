@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "absl/time/clock.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::image {
@@ -70,14 +70,12 @@ absl::StatusOr<pb::PullMessage> Receive(int socket) {
 }
 
 absl::StatusOr<pb::PullMessage> Receive(int socket, absl::Duration patience) {
-  const absl::Time deadline = absl::Now() + patience;
+  const sys::Deadline deadline(patience);
   struct pollfd p = {socket, POLLIN, 0};
   int rc = 0;
   do {
-    const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
-    const bool endless = left == absl::InfiniteDuration();
-    rc = ::poll(&p, 1, endless ? -1 : static_cast<int>(absl::ToInt64Milliseconds(left) + 1));
-  } while (rc < 0 && errno == EINTR);
+    rc = ::poll(&p, 1, deadline.never() ? -1 : deadline.poll_ms());
+  } while ((rc < 0 && errno == EINTR) || (rc == 0 && !deadline.passed()));
   if (rc < 0) return sys::Errno("poll");
   if (rc == 0) return absl::DeadlineExceededError("the other side is silent");
   return Receive(socket);

@@ -74,7 +74,7 @@ absl::Status HttpExchange::Prepare() {
   }
   if (!ok) return absl::InternalError(absl::StrCat("libcurl refuses the request to ", ShownUrl(request_.url)));
   if (request_.tls) RETURN_IF_ERROR(SetTls(*request_.tls));
-  window_start_ = absl::Now();
+  window_start_ = std::chrono::steady_clock::now();
   return absl::OkStatus();
 }
 
@@ -128,14 +128,16 @@ size_t HttpExchange::TakeBody(absl::string_view data) {
 
 void HttpExchange::Resume() {
   paused_ = false;
-  window_start_ = absl::Now();
+  window_start_ = std::chrono::steady_clock::now();
   window_bytes_ = 0;
   curl_easy_pause(easy_, CURLPAUSE_CONT);
 }
 
-absl::Status HttpExchange::CheckRate(absl::Time now, const HttpTransport::Limits& limits) {
-  if (paused_ || now - window_start_ < limits.patience) return absl::OkStatus();
-  const double seconds = absl::ToDoubleSeconds(now - window_start_);
+absl::Status HttpExchange::CheckRate(std::chrono::steady_clock::time_point now, const HttpTransport::Limits& limits) {
+  if (paused_ || now < window_start_) return absl::OkStatus();
+  const absl::Duration passed = absl::FromChrono(now - window_start_);
+  if (passed < limits.patience) return absl::OkStatus();
+  const double seconds = absl::ToDoubleSeconds(passed);
   if (static_cast<double>(window_bytes_) < static_cast<double>(limits.min_rate) * seconds)
     return absl::UnavailableError(absl::StrCat(ShownUrl(request_.url), ": only ", window_bytes_, " bytes in ",
                                                static_cast<int64_t>(seconds), " s"));

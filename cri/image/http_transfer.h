@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -32,7 +33,7 @@ class HttpExchange {
   void Fail(const absl::Status& status);
   void Resume();
   // Unavailable when the transfer is too slow; to be asked now and then.
-  absl::Status CheckRate(absl::Time now, const HttpTransport::Limits& limits);
+  absl::Status CheckRate(std::chrono::steady_clock::time_point now, const HttpTransport::Limits& limits);
 
  private:
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
@@ -50,7 +51,7 @@ class HttpExchange {
   HttpResponse arriving_;
   bool paused_ = false;
   uint64_t window_bytes_ = 0;
-  absl::Time window_start_ = absl::InfiniteFuture();
+  std::chrono::steady_clock::time_point window_start_ = std::chrono::steady_clock::time_point::max();
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <set>
 #include <thread>
@@ -112,8 +113,8 @@ class Transport final : public HttpTransport {
   }
 
   void CheckRates() {
-    const absl::Time now = absl::Now();
-    if (now - checked_ < absl::Milliseconds(kTickMs)) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - checked_ < std::chrono::milliseconds(kTickMs)) return;
     checked_ = now;
     std::vector<Exchange> slow;
     for (const Exchange& exchange : running_) {
@@ -130,7 +131,7 @@ class Transport final : public HttpTransport {
   std::mutex mutex_;
   std::deque<std::pair<Command, Exchange>> commands_;
   std::set<Exchange> running_;  // of the thread
-  absl::Time checked_ = absl::InfinitePast();
+  std::chrono::steady_clock::time_point checked_;
   std::thread thread_;
 };
 

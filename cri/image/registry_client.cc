@@ -96,7 +96,7 @@ absl::Duration RetryAfter(const absl::Status& status) {
   if (absl::SimpleAtoi(text, &seconds))
     after = absl::Seconds(seconds);
   else if (const time_t date = curl_getdate(text.c_str(), nullptr); date >= 0)
-    after = absl::FromTimeT(date) - absl::Now();
+    after = absl::FromTimeT(date) - absl::Now();  // NOLINT: a date
   return std::clamp(after, absl::ZeroDuration(), kMaxRetryAfter);
 }
 
@@ -229,7 +229,7 @@ void RegistryClient::NoteAnswer(const RegistryHost& host, bool answered) {
     silent_.insert(&host);
 }
 
-absl::Status RegistryClient::Round(std::vector<const RegistryHost*>& hosts, absl::Time* retry_after,
+absl::Status RegistryClient::Round(std::vector<const RegistryHost*>& hosts, sys::Deadline* retry_after,
                                    const Attempt& attempt) {
   std::vector<std::string> texts;
   absl::Status last;
@@ -238,7 +238,7 @@ absl::Status RegistryClient::Round(std::vector<const RegistryHost*>& hosts, absl
     last = attempt(*host);
     if (last.ok()) return last;
     texts.emplace_back(last.message());
-    *retry_after = std::max(*retry_after, absl::Now() + RetryAfter(last));
+    *retry_after = sys::Deadline(std::max(retry_after->left(), RetryAfter(last)));
     if (absl::IsUnavailable(last)) left.push_back(host);
   }
   hosts = std::move(left);
@@ -255,7 +255,7 @@ absl::Status RegistryClient::OverHosts(bool by_tag, const std::function<uint64_t
   for (int tries = 1;; ++tries) {
     const uint64_t before = done();
     const size_t count = hosts.size();
-    absl::Time retry_after = absl::Now();
+    sys::Deadline retry_after(absl::ZeroDuration());
     absl::Status status = Round(hosts, &retry_after, attempt);
     if (status.ok()) return status;
     if (hosts.empty() || (tries >= options_.tries && done() < before + options_.progress)) {
@@ -268,7 +268,7 @@ absl::Status RegistryClient::OverHosts(bool by_tag, const std::function<uint64_t
       tries = 0;
       pause = options_.pause;
     }
-    std::this_thread::sleep_for(absl::ToChronoNanoseconds(std::max(pause, retry_after - absl::Now())));
+    std::this_thread::sleep_for(absl::ToChronoNanoseconds(std::max(pause, retry_after.left())));
     pause = std::min(pause * 2, options_.max_pause);
   }
 }

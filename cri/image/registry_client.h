@@ -12,6 +12,7 @@
 #include "cri/image/reference.h"
 #include "cri/image/registry_auth.h"
 #include "cri/image/registry_hosts.h"
+#include "runtime/sys/clock.h"
 
 // The pulling part of the OCI distribution protocol over several hosts: each request goes to them in order until one gives the
 // answer. What is worth another try (no connection, 429, 5xx, a cut) is tried again after a pause, a blob from where it broke off,
@@ -48,7 +49,7 @@ class RegistryClient {
   using Attempt = std::function<absl::Status(const RegistryHost&)>;
 
   absl::Status OverHosts(bool by_tag, const std::function<uint64_t()>& done, const Attempt& attempt);
-  absl::Status Round(std::vector<const RegistryHost*>& hosts, absl::Time* retry_after, const Attempt& attempt);
+  absl::Status Round(std::vector<const RegistryHost*>& hosts, sys::Deadline* retry_after, const Attempt& attempt);
   absl::StatusOr<Answer> Get(const RegistryHost& host, const std::string& path,
                              const std::vector<std::string>& headers);
   std::vector<const RegistryHost*> Hosts(bool by_tag) const;

@@ -31,6 +31,7 @@ EndedLinks::~EndedLinks() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
+    changed_.NotifyAll();
   }
   thread_.join();
 }
@@ -42,10 +43,11 @@ void EndedLinks::Expect() {
 
 void EndedLinks::Run() {
   const auto wanted = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return due_ || stopping_; };
+  const auto stopping = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_; };
   absl::MutexLock lock(&mutex_);
   while (true) {
     mutex_.Await(absl::Condition(&wanted));
-    if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kGrace)) return;
+    if (changed_.WaitUntil(mutex_, sys::Deadline(kGrace), stopping)) return;
     due_ = false;
     mutex_.Unlock();
     absl::Status status = DeleteMarked();

@@ -4,6 +4,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "runtime/sys/clock.h"
 
 namespace wherry::network {
 
@@ -23,6 +24,7 @@ class EndedLinks {
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::Mutex mutex_;
+  sys::Changes changed_;
   bool due_ ABSL_GUARDED_BY(mutex_) = true;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // last: it uses the others

@@ -13,8 +13,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "cri/pod/core.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
@@ -58,12 +58,11 @@ absl::Status ConnectTo(const sys::UniqueFd& socket, const sockaddr* address, soc
   if (!socket.valid()) return absl::UnavailableError("the kernel has no such sockets");
   if (::connect(socket.get(), address, size) == 0) return absl::OkStatus();
   if (errno != EINPROGRESS && errno != EINTR) return sys::Errno("connect");
-  const absl::Time deadline = absl::Now() + kTimeout;
+  const sys::Deadline deadline(kTimeout);
   pollfd polled{socket.get(), POLLOUT, 0};
   int ready = 0;
   do {
-    const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
-    ready = ::poll(&polled, 1, static_cast<int>(absl::ToInt64Milliseconds(left)));
+    ready = ::poll(&polled, 1, deadline.poll_ms());
   } while (ready < 0 && errno == EINTR);
   if (ready < 0) return sys::Errno("poll");
   if (ready == 0) return absl::DeadlineExceededError(absl::StrCat("no answer in ", absl::FormatDuration(kTimeout)));

@@ -63,7 +63,7 @@ class LifeEvents::Queue final : public Subscription {
     auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(owner_.mutex_) {
       return !events_.empty() || behind_ || owner_.closed_;
     };
-    owner_.mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout);
+    (void)owner_.changed_.WaitUntil(owner_.mutex_, sys::Deadline(timeout), ready);
     if (behind_)
       return absl::ResourceExhaustedError(
           absl::StrCat("the stream ends: more than ", kMaxWaiting, " events were waiting to be read; list again"));
@@ -80,6 +80,7 @@ class LifeEvents::Queue final : public Subscription {
       events_.clear();
     }
     if (!behind_) events_.push_back(event);
+    owner_.changed_.NotifyAll();
   }
 
  private:
@@ -100,6 +101,7 @@ absl::StatusOr<std::unique_ptr<Subscription>> LifeEvents::Subscribe() {
 void LifeEvents::Close() {
   absl::MutexLock lock(&mutex_);
   closed_ = true;
+  changed_.NotifyAll();
 }
 
 void LifeEvents::Heard(const store::Changed& change) {

@@ -11,6 +11,7 @@
 #include "cri/container/core.h"
 #include "cri/pod/service.h"
 #include "cri/store/store.h"
+#include "runtime/sys/clock.h"
 
 // What GetContainerEvents streams. Events are derived from committed changes of records, so whoever hears of one finds it in
 // the lists, they come in the order in which things happened, and none can be forgotten in some branch of a verb.
@@ -35,6 +36,7 @@ class LifeEvents {
 
   container::Core& core_;
   absl::Mutex mutex_;
+  sys::Changes changed_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<Queue*> queues_ ABSL_GUARDED_BY(mutex_);
 };

@@ -3,7 +3,8 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
-#include "absl/time/clock.h"
+#include <chrono>
+
 #include "absl/time/time.h"
 #include "cri/container/core.h"
 #include "cri/container/inbox.h"
@@ -101,7 +102,7 @@ absl::Status Daemon::Parts::OpenHost() {
 }
 
 absl::Status Daemon::Parts::Recover() {
-  const absl::Time begin = absl::Now();
+  const auto begin = std::chrono::steady_clock::now();
   container::Dependencies dependencies{config, *store, *images, *cgroups, *hub, inbox};
   containers = std::make_unique<container::Service>(dependencies);
   if (const auto& host = containers->core().host; host.apparmor.ok() && !host.apparmor_default.ok())
@@ -112,8 +113,9 @@ absl::Status Daemon::Parts::Recover() {
   network->LookAfterAll(container::Paths(config).all_netns());
   network->Ready();  // has the plugins asked whose answer the first Status will give
   images->HoldsRestored();
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
   log->info("{} pods and {} containers recovered in {:.1f} ms", store->Pods().size(), store->Containers().size(),
-            absl::ToDoubleMilliseconds(absl::Now() - begin));
+            took.count());
   return absl::OkStatus();
 }
 

@@ -3,13 +3,12 @@
 #include <grpcpp/support/status.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <exception>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 
 namespace wherry::server {
 namespace {
@@ -56,14 +55,15 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 grpc::Status Edge::Serve(const Call& call, absl::FunctionRef<absl::Status()> work) {
   const uint64_t request = requests_.fetch_add(1, std::memory_order_relaxed) + 1;
-  const absl::Time begin = absl::Now();
+  const auto begin = std::chrono::steady_clock::now();
   absl::Status status;
   try {
     status = Admit(call, work);
   } catch (const std::exception& exception) {
     status = absl::InternalError(absl::StrCat(call.rpc, ": exception: ", exception.what()));
   }
-  Log(call, request, absl::ToDoubleMilliseconds(absl::Now() - begin), status);
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+  Log(call, request, took.count(), status);
   return ToGrpc(status);
 }
 

@@ -7,9 +7,9 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "cri/server/socket.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/status.h"
 
 // The synchronous server: each request has a thread while it runs, so that a handler may simply block (a pod's start waits
@@ -58,13 +58,14 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(const std::string& soc
 bool Listener::Drain(absl::Duration grace) {
   // Shutdown() returns only when the last handler has, whatever its deadline says: it may be left waiting, on a thread that
   // ends with the process.
-  auto done = std::make_shared<absl::Notification>();
+  auto done = std::make_shared<sys::Event>();
   std::shared_ptr<grpc::Server> server = std::move(server_);
-  std::thread([server, done, deadline = absl::ToChronoTime(absl::Now() + grace)] {
-    server->Shutdown(deadline);
+  std::thread([server, done, grace] {
+    // gRPC measures what is left by the monotonic clock.
+    server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(grace));
     done->Notify();
   }).detach();
-  return done->WaitForNotificationWithTimeout(grace + absl::Milliseconds(500));
+  return done->WaitFor(grace + absl::Milliseconds(500));
 }
 
 }  // namespace wherry::server

@@ -1,5 +1,7 @@
 #include "cri/stats/collector.h"
 
+#include <chrono>
+
 #include "absl/time/clock.h"
 #include "cri/stats/convert.h"
 #include "cri/stats/metrics.h"
@@ -31,6 +33,9 @@ void FillPressures(const cgroup::Pressures& pressures, int64_t now_ns, Stats& ou
   FillPressure(*pressures.io, *out.mutable_io()->mutable_psi());
 }
 
+// For differences; timestamps are of the wall clock.
+int64_t SteadyNs() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 bool HasPrefix(const std::string& text, const std::string& prefix) {
   return text.compare(0, prefix.size(), prefix) == 0;
 }
@@ -55,7 +60,7 @@ cri::ContainerStats Collector::Read(const store::ContainerRecord& record) {
   const int64_t now = absl::GetCurrentTimeNanos();
   // It may end at any moment: what cannot be read any more is left out, and the next list leaves out the container.
   if (auto stats = cgroups_.Read(record.cgroup_path()); stats.ok()) {
-    FillCpu(*stats, now, rates_.Add(record.id(), now, stats->cpu_usage_ns), *out.mutable_cpu());
+    FillCpu(*stats, now, rates_.Add(record.id(), SteadyNs(), stats->cpu_usage_ns), *out.mutable_cpu());
     FillMemory(*stats, now, *out.mutable_memory());
     FillSwap(*stats, now, *out.mutable_swap());
     FillPressures(cgroups_.ReadPressures(record.cgroup_path()), now, out);
@@ -81,7 +86,7 @@ cri::PodSandboxStats Collector::Read(const store::PodRecord& record) {
   cri::LinuxPodSandboxStats& linux_stats = *out.mutable_linux();
   const int64_t now = absl::GetCurrentTimeNanos();
   if (auto stats = cgroups_.Read(record.cgroup_path()); stats.ok()) {
-    FillCpu(*stats, now, rates_.Add(record.id(), now, stats->cpu_usage_ns), *linux_stats.mutable_cpu());
+    FillCpu(*stats, now, rates_.Add(record.id(), SteadyNs(), stats->cpu_usage_ns), *linux_stats.mutable_cpu());
     FillMemory(*stats, now, *linux_stats.mutable_memory());
     FillPressures(cgroups_.ReadPressures(record.cgroup_path()), now, linux_stats);
     linux_stats.mutable_process()->set_timestamp(now);
@@ -102,7 +107,7 @@ absl::StatusOr<cri::ContainerStats> Collector::OfContainer(const std::string& id
 }
 
 std::vector<cri::ContainerStats> Collector::OfContainers(const cri::ContainerStatsFilter& filter) {
-  rates_.Expire(absl::GetCurrentTimeNanos());
+  rates_.Expire(SteadyNs());
   std::vector<cri::ContainerStats> out;
   for (const auto& record : store_.Containers()) {
     if (record->state() != store::RUNNING || !HasPrefix(record->id(), filter.id()) ||
@@ -120,7 +125,7 @@ absl::StatusOr<cri::PodSandboxStats> Collector::OfPod(const std::string& id) {
 }
 
 std::vector<cri::PodSandboxStats> Collector::OfPods(const cri::PodSandboxStatsFilter& filter) {
-  rates_.Expire(absl::GetCurrentTimeNanos());
+  rates_.Expire(SteadyNs());
   std::vector<cri::PodSandboxStats> out;
   for (const auto& record : store_.Pods()) {
     if (record->state() != store::POD_READY || !HasPrefix(record->id(), filter.id()) ||

@@ -15,7 +15,7 @@ namespace wherry::stats {
 // (peers' zeros and spikes there have misled autoscalers). Thread-safe.
 class Rates {
  public:
-  // Adds a sample: `usage_ns` of CPU time at `now_ns`. The rate in nanoseconds of CPU per second, when known. A counter that
+  // Adds a sample: `usage_ns` of CPU time at `now_ns` of a clock that nobody sets. The rate in nanoseconds of CPU per second, when known. A counter that
   // went backwards (a new cgroup under the old name) starts anew.
   std::optional<uint64_t> Add(const std::string& id, int64_t now_ns, uint64_t usage_ns);
   // Drops what has not been asked for in the last ten minutes.

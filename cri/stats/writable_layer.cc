@@ -52,6 +52,7 @@ WritableLayers::~WritableLayers() {
   {
     absl::MutexLock lock(&mutex_);
     stop_ = true;
+    changed_.NotifyAll();
   }
   thread_.join();
 }
@@ -79,7 +80,7 @@ void WritableLayers::Run() {
     }
     absl::MutexLock lock(&mutex_);
     known_ = std::move(found);
-    if (mutex_.AwaitWithTimeout(absl::Condition(&stopping), kPause)) return;
+    if (changed_.WaitUntil(mutex_, sys::Deadline(kPause), stopping)) return;
   }
 }
 

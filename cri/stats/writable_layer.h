@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "runtime/sys/clock.h"
 
 namespace wherry::stats {
 
@@ -44,6 +45,7 @@ class WritableLayers {
 
   List list_;
   mutable absl::Mutex mutex_;
+  sys::Changes changed_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, DiskUse> known_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;

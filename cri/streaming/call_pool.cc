@@ -9,13 +9,14 @@ namespace {
 constexpr absl::Duration kIdle = absl::Seconds(10);
 }
 
-CallPool::~CallPool() { Drain(absl::InfiniteFuture()); }
+CallPool::~CallPool() { Drain(sys::Deadline(absl::InfiniteDuration())); }
 
-bool CallPool::Drain(absl::Time deadline) {
+bool CallPool::Drain(const sys::Deadline& deadline) {
   absl::MutexLock lock(&mutex_);
   ending_ = true;
+  changed_.NotifyAll();
   auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return threads_ == 0 && calls_.empty(); };
-  return mutex_.AwaitWithDeadline(absl::Condition(&over), deadline);
+  return changed_.WaitUntil(mutex_, deadline, over);
 }
 
 void CallPool::Run(absl::AnyInvocable<void()> call) {
@@ -25,6 +26,7 @@ void CallPool::Run(absl::AnyInvocable<void()> call) {
     return call();
   }
   calls_.push_back(std::move(call));
+  changed_.NotifyAll();
   if (idle_ >= static_cast<int>(calls_.size()) || threads_ >= kMaxThreads) return;
   ++threads_;
   // Not joined: the destructor waits until none is left.
@@ -36,7 +38,7 @@ void CallPool::Work() {
   auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return ending_ || !calls_.empty(); };
   while (true) {
     ++idle_;
-    mutex_.AwaitWithTimeout(absl::Condition(&due), kIdle);
+    (void)changed_.WaitUntil(mutex_, sys::Deadline(kIdle), due);
     --idle_;
     if (calls_.empty()) break;
     absl::AnyInvocable<void()> call = std::move(calls_.front());
@@ -47,6 +49,7 @@ void CallPool::Work() {
     mutex_.Lock();
   }
   --threads_;
+  changed_.NotifyAll();
 }
 
 }  // namespace wherry::streaming

@@ -5,7 +5,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
+#include "runtime/sys/clock.h"
 
 namespace wherry::streaming {
 
@@ -20,12 +20,13 @@ class CallPool {
   // On the caller's own thread once Drain() has begun.
   void Run(absl::AnyInvocable<void()> call);
   // False when calls still run at `deadline`.
-  bool Drain(absl::Time deadline);
+  bool Drain(const sys::Deadline& deadline);
 
  private:
   void Work();
 
   absl::Mutex mutex_;
+  sys::Changes changed_;
   std::deque<absl::AnyInvocable<void()>> calls_ ABSL_GUARDED_BY(mutex_);
   int threads_ ABSL_GUARDED_BY(mutex_) = 0;
   int idle_ ABSL_GUARDED_BY(mutex_) = 0;

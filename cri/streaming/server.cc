@@ -9,10 +9,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
 #include "cri/streaming/context.h"
 #include "cri/streaming/http_connection.h"
 #include "cri/streaming/tls.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/status.h"
 
 // One thread does all of HTTP and the sessions, without a lock: a session copies between descriptors, which never takes long,
@@ -152,7 +152,7 @@ absl::StatusOr<std::string> Server::Url(Request request) {
 
 bool Server::Stop(absl::Duration grace) {
   if (!parts_->thread.joinable()) return true;
-  const absl::Time deadline = absl::Now() + grace;
+  const sys::Deadline deadline(grace);
   absl::Notification stopped;
   asio::post(parts_->io, [this, &stopped] {
     if (!parts_->StopSessions()) return stopped.Notify();

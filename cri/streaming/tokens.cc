@@ -8,7 +8,7 @@
 
 namespace wherry::streaming {
 
-absl::StatusOr<std::string> Tokens::Issue(Request request, absl::Time now) {
+absl::StatusOr<std::string> Tokens::Issue(Request request, Clock::time_point now) {
   char random[16];
   if (::getrandom(random, sizeof(random), 0) != static_cast<ssize_t>(sizeof(random))) return sys::Errno("getrandom");
   std::string token = absl::BytesToHexString({random, sizeof(random)});
@@ -24,7 +24,7 @@ absl::StatusOr<std::string> Tokens::Issue(Request request, absl::Time now) {
   return token;
 }
 
-absl::StatusOr<Request> Tokens::Take(const std::string& token, absl::Time now) {
+absl::StatusOr<Request> Tokens::Take(const std::string& token, Clock::time_point now) {
   absl::MutexLock lock(&mutex_);
   auto found = waiting_.find(token);
   if (found == waiting_.end()) return absl::NotFoundError("NotFound: this URL is unknown or has been used");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <map>
 #include <string>
@@ -9,8 +10,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "cri/streaming/backend.h"
 
 namespace wherry::streaming {
@@ -31,17 +30,18 @@ struct Request {
 class Tokens {
  public:
   static constexpr size_t kMaxWaiting = 1000;
-  static constexpr absl::Duration kLife = absl::Minutes(1);
+  static constexpr std::chrono::minutes kLife{1};
+  using Clock = std::chrono::steady_clock;
 
   // ResourceExhausted when kMaxWaiting wait to be used.
-  absl::StatusOr<std::string> Issue(Request request, absl::Time now = absl::Now());
+  absl::StatusOr<std::string> Issue(Request request, Clock::time_point now = Clock::now());
   // NotFound for one that was never issued, has been used, or is too old.
-  absl::StatusOr<Request> Take(const std::string& token, absl::Time now = absl::Now());
+  absl::StatusOr<Request> Take(const std::string& token, Clock::time_point now = Clock::now());
 
  private:
   absl::Mutex mutex_;
-  std::map<std::string, std::pair<Request, absl::Time>> waiting_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::pair<absl::Time, std::string>> by_age_
+  std::map<std::string, std::pair<Request, Clock::time_point>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::pair<Clock::time_point, std::string>> by_age_
       ABSL_GUARDED_BY(mutex_);  // used ones too, until they are too old
 };
 

@@ -48,12 +48,12 @@ absl::Status Link::Post(v1::Request request) { return Send(request, {}, nullptr)
 absl::StatusOr<Reply> Link::Call(v1::Request request, absl::Duration timeout, std::vector<sys::UniqueFd> fds) {
   auto pending = std::make_shared<Pending>();
   RETURN_IF_ERROR(Send(request, std::move(fds), pending));
-  if (!pending->done.WaitForNotificationWithTimeout(timeout)) {
+  if (!pending->done.WaitFor(timeout)) {
     absl::MutexLock lock(&mutex_);
     // Whoever takes the entry out notifies: if it is gone, the reply has just come.
     if (pending_.erase(request.id()) != 0) return absl::DeadlineExceededError("the shim has not answered in time");
   }
-  pending->done.WaitForNotification();
+  pending->done.Wait();
   return std::move(pending->result);
 }
 

@@ -9,10 +9,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "runtime/shim/client.h"
 #include "runtime/shim/frame.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/unique_fd.h"
 
 // One connection of the hub: requests go out from any thread, replies and events come in on the hub's thread.
@@ -45,7 +45,7 @@ class Link {
 
  private:
   struct Pending {
-    absl::Notification done;
+    sys::Event done;
     absl::StatusOr<Reply> result = absl::UnavailableError("the shim is gone");
   };
   absl::Status Send(v1::Request& request, std::vector<sys::UniqueFd> fds, std::shared_ptr<Pending> pending);

@@ -14,7 +14,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
+#include "runtime/sys/clock.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -47,13 +47,12 @@ absl::StatusOr<sys::UniqueFd> OpenProcess(const Process& process) {
 }
 
 bool WaitForEnd(int pidfd, absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const sys::Deadline deadline(timeout);
   while (true) {
     pollfd entry{pidfd, POLLIN, 0};
-    const int64_t left = std::max<int64_t>(0, absl::ToInt64Milliseconds(deadline - absl::Now()) + 1);
-    const int n = ::poll(&entry, 1, static_cast<int>(left));
+    const int n = ::poll(&entry, 1, deadline.poll_ms());
     if (n > 0) return true;
-    if (n == 0 && absl::Now() >= deadline) return false;
+    if (n == 0 && deadline.passed()) return false;
     if (n < 0 && errno != EINTR) return false;
   }
 }

@@ -97,17 +97,18 @@ TEST_F(HttpTest, AnAddressThatIsNoneIsRefused) {
 // KUBELET G45: 1 minute, at most 1000 waiting, then ResourceExhausted.
 TEST(TokensTest, AreBoundedInTimeAndNumber) {
   Tokens tokens;
-  const absl::Time start = absl::Now();
+  using std::chrono::seconds;
+  const auto start = Tokens::Clock::now();
   const std::string first = *tokens.Issue({}, start);
   EXPECT_EQ(first.size(), 32u);
   for (size_t i = 1; i < Tokens::kMaxWaiting; ++i) EXPECT_TRUE(tokens.Issue({}, start).ok());
   EXPECT_EQ(tokens.Issue({}, start).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(tokens.Take(first, start + absl::Seconds(59)).ok());
+  EXPECT_TRUE(tokens.Take(first, start + seconds(59)).ok());
   EXPECT_EQ(tokens.Take(first, start).status().code(), absl::StatusCode::kNotFound);
-  const std::string second = *tokens.Issue({}, start + absl::Seconds(59));
-  EXPECT_EQ(tokens.Issue({}, start + absl::Seconds(59)).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(tokens.Issue({}, start + absl::Seconds(61)).ok());
-  EXPECT_EQ(tokens.Take(second, start + absl::Seconds(120)).status().code(), absl::StatusCode::kNotFound);
+  const std::string second = *tokens.Issue({}, start + seconds(59));
+  EXPECT_EQ(tokens.Issue({}, start + seconds(59)).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(tokens.Issue({}, start + seconds(61)).ok());
+  EXPECT_EQ(tokens.Take(second, start + seconds(120)).status().code(), absl::StatusCode::kNotFound);
 }
 
 }  // namespace
