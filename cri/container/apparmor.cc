@@ -2,9 +2,10 @@
 // all peers since Kubernetes had AppArmor at all; one that asks for a profile by name or type and cannot have it is refused.
 #include "runtime/apparmor/apparmor.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "cri/container/core.h"
 #include "cri/container/spec.h"
 #include "runtime/sys/status.h"
 
@@ -66,14 +67,6 @@ absl::StatusOr<std::string> AppArmorProfile(const ::runtime::v1::LinuxContainerS
     default:
       return absl::InvalidArgumentError(absl::StrCat("apparmor: unknown profile type ", profile->profile_type()));
   }
-}
-
-absl::Status EnsureAppArmor(Core& core, const std::string& name) {
-  if (name.empty()) return absl::OkStatus();
-  if (name == apparmor::kDefaultProfile) return core.apparmor.EnsureDefault();
-  ASSIGN_OR_RETURN_CTX(bool loaded, apparmor::IsLoaded(name), "apparmor");
-  if (loaded) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("apparmor: profile \"", name, "\" is not loaded on this node"));
 }
 
 }  // namespace wherry::container

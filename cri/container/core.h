@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "cri/container/ends.h"
 #include "cri/container/inbox.h"
+#include "cri/container/looks.h"
 #include "cri/container/operations.h"
 #include "cri/container/paths.h"
 #include "cri/container/running.h"
@@ -58,6 +59,7 @@ struct Core {
   Joins<absl::Status> starts;
   Running running;
   Ends ends;
+  Looks looks;
   seccomp::Cache seccomp;
   apparmor::Loader apparmor;
 
@@ -123,7 +125,11 @@ absl::StatusOr<ImageLayers> HoldMountedImages(Core& core, store::ContainerRecord
 // Keeps the container's image and those that it mounts again, after a restart. What is gone makes a later Start fail, not us.
 void HoldAgain(Core& core, const store::ContainerRecord& record);
 
-// All of a pod: SIGKILLs every container and waits until the records say EXITED; removes every container.
+// What the mounts of a container are of is there afterwards. `wanted` is asked whether the pod is ready still.
+absl::Status EnsureSources(Core& core, const store::ContainerRecord& record, absl::FunctionRef<absl::Status()> wanted);
+
+// All of a pod: SIGKILLs every container and waits until the records say EXITED, and lets no creation wait for the host's files any
+// more, for the caller to have written first that the pod is not ready; removes every container.
 absl::Status KillAll(Core& core, const std::string& pod_id);
 absl::Status RemoveAll(Core& core, const std::string& pod_id);
 

@@ -86,6 +86,10 @@ absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image
   ASSIGN_OR_RETURN(config::Handler handler, config::FindHandler(core.config, pod.runtime_handler()));
   SpecInput input{record.id(), record.config(), pod, image.config, lowerdirs, mounted, core.paths, core.host, handler};
   ASSIGN_OR_RETURN(shim::v1::StartContainerRequest spec, BuildSpec(input));
+  RETURN_IF_ERROR(EnsureSources(core, record, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(store::Pod now, core.store.FindPod(pod.id()));
+    return CheckReady(*now);
+  }));
   ASSIGN_OR_RETURN(std::vector<std::string> devices, CdiNames(record.config()));
   if (!devices.empty()) {
     ASSIGN_OR_RETURN_CTX(cdi::Edits edits, ResolveCdi(core.config.cdi.spec_dirs, devices), "CDI_devices");

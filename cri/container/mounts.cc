@@ -1,14 +1,11 @@
 // The mounts of a container beyond the default file systems: the three files that the runtime gives every pod, unless the
 // request mounts its own there, and the volumes of the request, parents before children.
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "cri/container/directories.h"
 #include "cri/container/spec.h"
 #include "cri/container/user_namespace.h"
 #include "runtime/sys/status.h"
@@ -44,14 +41,6 @@ absl::Status RefuseUnsupported(const ::runtime::v1::Mount& mount, const HostFact
   return absl::OkStatus();
 }
 
-// A missing host path becomes a directory, as with all peers; pods that rely on it exist.
-absl::Status EnsureSource(const std::string& path, const std::string& field) {
-  struct stat st;
-  if (::stat(path.c_str(), &st) == 0) return absl::OkStatus();
-  if (errno != ENOENT) return sys::Annotate(sys::Errno(absl::StrCat("stat \"", path, "\"")), field);
-  return sys::Annotate(MakeDirectories(path, 0755), field);
-}
-
 absl::StatusOr<shim::v1::Mount> Translate(const ::runtime::v1::Mount& mount, const SpecInput& input, int index) {
   std::string field = absl::StrCat("mounts[", index, "]");
   if (mount.has_image() || !mount.image_sub_path().empty()) return ImageMount(mount, input, field);
@@ -62,7 +51,6 @@ absl::StatusOr<shim::v1::Mount> Translate(const ::runtime::v1::Mount& mount, con
   if (result.destination() == "/") return absl::InvalidArgumentError(field + ".container_path is the root");
   ASSIGN_OR_RETURN(const bool idmapped, IsIdmapped(mount, input.pod.config(), field));
   result.set_idmapped(idmapped);
-  RETURN_IF_ERROR(EnsureSource(result.source(), field));
   ASSIGN_OR_RETURN(shim::v1::Propagation propagation, ToPropagation(mount, field));
   result.set_propagation(propagation);
   result.set_fs_type("bind");

@@ -1,13 +1,7 @@
 // Namespaces and confinement: what is asked for, against what this host and this version of wherry can enforce.
-#include <unistd.h>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "cri/container/capabilities.h"
 #include "cri/container/spec.h"
-#include "runtime/apparmor/apparmor.h"
-#include "runtime/security/paths.h"
-#include "runtime/sys/probe.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -66,28 +60,10 @@ absl::StatusOr<shim::v1::PidNamespace> PidMode(const ::runtime::v1::NamespaceOpt
   }
 }
 
-absl::Status CheckUserNamespaces(const std::string& root) {
-  RETURN_IF_ERROR_CTX(sys::ProbeUserNamespace(), "user namespaces");
-  RETURN_IF_ERROR_CTX(sys::ProbeIdmappedMount(root), absl::StrCat("idmapped mounts of \"", root, "\""));
-  return sys::Annotate(sys::ProbeIdmappedOverlay(root), "overlay of idmapped layers");
-}
-
 }  // namespace
 
 bool AsksForLabel(const ::runtime::v1::SELinuxOption& options) {
   return !options.user().empty() || !options.role().empty() || !options.type().empty() || !options.level().empty();
-}
-
-HostFacts HostFacts::Probe(const std::string& root) {
-  HostFacts facts;
-  facts.capabilities = AvailableCapabilities();
-  facts.masked_paths = security::DefaultMaskedPaths();
-  facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
-  facts.user_namespaces = CheckUserNamespaces(root);
-  facts.recursive_read_only = sys::ProbeMountSetattr().ok();
-  facts.apparmor = apparmor::CheckHost();
-  facts.apparmor_default = apparmor::Loader::CheckDefault();
-  return facts;
 }
 
 absl::Status CheckSecurity(const SpecInput& input) {

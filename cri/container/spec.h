@@ -64,6 +64,7 @@ absl::StatusOr<shim::v1::UserSpec> BuildUser(const ::runtime::v1::LinuxContainer
 absl::Status AddMounts(const SpecInput& input, shim::v1::Rootfs& rootfs);  // mounts.cc
 // Parents before children, otherwise in the order in which they are.
 void SortMounts(shim::v1::Rootfs& rootfs);
+absl::Status ImageVolumeFailed(const absl::Status& cause);
 // A volume whose content is an image. All its errors begin with "ImageVolumeMountFailed", which the kubelet looks for.
 absl::StatusOr<shim::v1::Mount> ImageMount(const ::runtime::v1::Mount& mount, const SpecInput& input,
                                            const std::string& field);            // image_mounts.cc

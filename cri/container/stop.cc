@@ -91,6 +91,7 @@ absl::Status KillAll(Core& core, const std::string& pod_id) {
     std::shared_ptr<Live> live;
     absl::Duration patience;
   };
+  core.looks.Abandon(pod_id);
   std::vector<Dying> dying;
   absl::Status result;
   for (const auto& record : core.store.ContainersOf(pod_id)) {

@@ -60,7 +60,8 @@ function(wherry_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
-# wherry_proto(NAME PROTO [LITE] [GRPC]): C++ from one proto file below the source root, as a library.
+# wherry_proto(NAME PROTO [LITE] [GRPC]): C++ from one proto file below the source root, as a library; with GRPC the messages alone
+# are NAME_messages.
 function(wherry_proto name proto)
   cmake_parse_arguments(A "LITE;GRPC" "" "" ${ARGN})
   string(REGEX REPLACE "\\.proto$" "" stem ${proto})
@@ -77,15 +78,18 @@ function(wherry_proto name proto)
   add_custom_command(OUTPUT ${outs} BYPRODUCTS ${headers} COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR} ${args} ${proto}
     COMMAND ${CMAKE_COMMAND} -DHEADER=${WHERRY_GEN}/${stem}.pb.h -P ${CMAKE_SOURCE_DIR}/hack/cmake/GuardMacros.cmake
     DEPENDS ${CMAKE_SOURCE_DIR}/${proto} ${CMAKE_SOURCE_DIR}/hack/cmake/GuardMacros.cmake WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} VERBATIM)
-  add_library(${name} STATIC ${outs})
-  target_include_directories(${name} SYSTEM PUBLIC ${WHERRY_GEN})
-  if(A_LITE)
-    target_link_libraries(${name} PUBLIC protobuf::libprotobuf-lite)
-  else()
-    target_link_libraries(${name} PUBLIC protobuf::libprotobuf)
-  endif()
+  set(messages ${name})
   if(A_GRPC)
-    target_link_libraries(${name} PUBLIC PkgConfig::GRPCPP)
+    set(messages ${name}_messages)
+    add_library(${name} STATIC ${WHERRY_GEN}/${stem}.grpc.pb.cc)
+    target_link_libraries(${name} PUBLIC ${messages} PkgConfig::GRPCPP)
+  endif()
+  add_library(${messages} STATIC ${WHERRY_GEN}/${stem}.pb.cc)
+  target_include_directories(${messages} SYSTEM PUBLIC ${WHERRY_GEN})
+  if(A_LITE)
+    target_link_libraries(${messages} PUBLIC protobuf::libprotobuf-lite)
+  else()
+    target_link_libraries(${messages} PUBLIC protobuf::libprotobuf)
   endif()
 endfunction()
 

@@ -31,8 +31,12 @@ struct Undo {
   const Setting* setting;
 };
 
+// A limit of memory makes the kernel reclaim, which a signal interrupts.
 bool Write(int fd, absl::string_view value) {
-  return ::pwrite(fd, value.data(), value.size(), 0) == static_cast<ssize_t>(value.size());
+  ssize_t n;
+  do n = ::pwrite(fd, value.data(), value.size(), 0);
+  while (n < 0 && errno == EINTR);
+  return n == static_cast<ssize_t>(value.size());
 }
 
 // The line that brings back what `old` says, for a setting of a keyed file.

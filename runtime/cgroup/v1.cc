@@ -409,8 +409,10 @@ class V1 : public Cgroups {
       if (rule.type != 'a' && rule.type != type) continue;
       const std::string text =
           absl::StrCat(std::string(1, type), " ", number(rule.major), ":", number(rule.minor), " ", rule.access);
-      if (::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-        return sys::Errno(absl::StrCat("allow the device \"", text, "\""));
+      ssize_t n;
+      do n = ::pwrite(fd, text.data(), text.size(), 0);
+      while (n < 0 && errno == EINTR);
+      if (n != static_cast<ssize_t>(text.size())) return sys::Errno(absl::StrCat("allow the device \"", text, "\""));
     }
     return absl::OkStatus();
   }

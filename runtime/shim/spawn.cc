@@ -72,7 +72,10 @@ int RunChild(void* data) {
   if (::dup2(args->listener, kListener) < 0) return Fail(args, "dup2 listener");
   if (::syscall(SYS_close_range, kListener + 1, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0)
     return Fail(args, "close_range");
-  if (args->tasks >= 0 && ::write(args->tasks, "0", 1) != 1) return Fail(args, "write to the cgroup's tasks");
+  ssize_t moved = 1;
+  do moved = args->tasks >= 0 ? ::write(args->tasks, "0", 1) : 1;
+  while (moved < 0 && errno == EINTR);
+  if (moved != 1) return Fail(args, "write to the cgroup's tasks");
   sigset_t none;
   sigemptyset(&none);
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);

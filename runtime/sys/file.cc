@@ -58,7 +58,9 @@ absl::Status WriteAll(int fd, absl::string_view data) {
 
 absl::Status WriteFileAt(int dirfd, const std::string& path, absl::string_view data) {
   ASSIGN_OR_RETURN(UniqueFd fd, OpenAt(dirfd, path, O_WRONLY | O_NOCTTY));
-  ssize_t n = ::write(fd.get(), data.data(), data.size());
+  ssize_t n;
+  do n = ::write(fd.get(), data.data(), data.size());
+  while (n < 0 && errno == EINTR);
   if (n < 0) return Errno(absl::StrCat("write \"", data, "\" to \"", path, "\""));
   if (static_cast<size_t>(n) != data.size())
     return absl::DataLossError(absl::StrCat("write to \"", path, "\" was cut short"));

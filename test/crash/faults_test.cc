@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 #include <fstream>
@@ -22,6 +23,7 @@ namespace {
 
 namespace cri = ::runtime::v1;
 namespace fs = std::filesystem;
+using e2e::Eventually;
 using testing::HasSubstr;
 
 class FaultsTest : public NothingLeftTest {
@@ -80,6 +82,22 @@ class FaultsTest : public NothingLeftTest {
     NothingLeftTest::ExpectNothingLeft();
   }
 
+  cri::CreateContainerRequest WithVolume(const std::string& pod, const std::string& path) {
+    cri::CreateContainerRequest request = node.CreateRequest(pod, "c", {"sleep", "1000"});
+    auto& mount = *request.mutable_config()->add_mounts();
+    mount.set_host_path(path);
+    mount.set_container_path("/volume");
+    return request;
+  }
+  static void AwaitAsked(const HungFiles& hung) {
+    Eventually("wherryd to look at the volume", [&] { return hung.asked(); });
+  }
+  // The pod can be stopped and removed, at once.
+  void ExpectGone(const std::string& pod) {
+    EXPECT_TRUE(node.TryStopPod(pod).ok());
+    EXPECT_TRUE(node.TryRemovePod(pod).ok());
+  }
+
   static pid_t ShimOf(const std::string& pod) {
     for (const auto& entry : fs::directory_iterator("/proc")) {
       std::ifstream in(entry.path() / "cmdline");
@@ -112,20 +130,104 @@ class FaultsTest : public NothingLeftTest {
 TEST_F(FaultsTest, AVolumeThatDoesNotAnswer) {
   HungFiles hung("/mnt/hung");
   const std::string bad = node.RunPod("bad");
-  cri::CreateContainerRequest request = node.CreateRequest(bad, "c", {"sleep", "1000"});
-  auto& mount = *request.mutable_config()->add_mounts();
-  mount.set_host_path(hung.path() + "/volume");
-  mount.set_container_path("/volume");
-  auto created = Async([&] {
+  auto created = Async([&, request = WithVolume(bad, hung.path() + "/volume")] {
     cri::CreateContainerResponse response;
     return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
   });
+  AwaitAsked(hung);
   ExpectOthersGoOn();
-  EXPECT_TRUE(node.TryStopPod(bad).ok());
+  ExpectGone(bad);
+  EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
   ExpectOthersGoOn();
   hung.End();
+  ExpectNothingLeft();
+}
+
+// The kubelet stops nothing before its removal when wherryd has been asked and has not answered.
+TEST_F(FaultsTest, APodIsRemovedWhoseVolumeDoesNotAnswer) {
+  HungFiles hung("/mnt/hung");
+  const std::string bad = node.RunPod("bad");
+  auto created = Async([&, request = WithVolume(bad, hung.path() + "/volume")] {
+    cri::CreateContainerResponse response;
+    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
+  });
+  AwaitAsked(hung);
+  EXPECT_TRUE(node.TryRemovePod(bad).ok());
+  EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
+  // The same again, from a wherryd that is asked to end, and starts once more.
+  const std::string next = node.RunPod("bad2");
+  created = Async([&, request = WithVolume(next, hung.path() + "/volume")] {
+    cri::CreateContainerResponse response;
+    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
+  });
+  ExpectReadsGoOn();
+  EXPECT_EQ(node.Terminate(), 0);
   EXPECT_FALSE(created.get().ok());
+  node.Start();
+  ExpectOthersGoOn();
+  ExpectGone(next);
+  hung.End();
+  ExpectNothingLeft();
+}
+
+TEST_F(FaultsTest, AVolumeOnABrokenDisk) {
+  fs::create_directories("/mnt/hung/volume");
+  const std::string bad = node.RunPod("bad");
+  const std::string container = node.Create(bad, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
+    auto& mount = *config.add_mounts();
+    mount.set_host_path("/mnt/hung/volume");
+    mount.set_container_path("/volume");
+  });
+  HungFiles broken("/mnt/hung");
+  broken.Fail(EIO);
+  cri::CreateContainerRequest request = WithVolume(bad, broken.path() + "/volume");
+  request.mutable_config()->mutable_metadata()->set_name("d");
+  cri::CreateContainerResponse response;
+  const grpc::Status created = Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
+  EXPECT_EQ(created.error_message(), "mounts[0]: stat \"/mnt/hung/volume\": Input/output error");
+  const grpc::Status started = node.TryStart(container);
+  EXPECT_THAT(started.error_message(), HasSubstr("Input/output error"));
+  cri::RunPodSandboxRequest pod;
+  *pod.mutable_config() = node.PodConfig("worse");
+  pod.mutable_config()->set_log_directory(broken.path() + "/logs");
+  cri::RunPodSandboxResponse made;
+  const grpc::Status run = Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, pod, &made);
+  EXPECT_THAT(run.error_message(), HasSubstr("Input/output error"));
+  ExpectOthersGoOn();
   node.RemovePod(bad);
+  broken.End();
+  ExpectNothingLeft();
+}
+
+// Whether it says so or dies of it: afterwards all is as if nothing had been asked for.
+TEST_F(FaultsTest, LessMemoryThanWherrydNeeds) {
+  struct rlimit old {
+  }, low{};
+  ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, nullptr, &old), 0);
+  for (const rlim_t more : {0, 256 << 10, 2 << 20, 16 << 20}) {
+    std::ifstream in("/proc/" + std::to_string(node.pid()) + "/statm");
+    rlim_t pages = 0;
+    in >> pages;
+    low = {pages * 4096 + more, old.rlim_max};
+    ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, &low, nullptr), 0);
+    std::vector<std::future<grpc::Status>> calls;
+    for (int i = 0; i < 8; ++i) {
+      calls.push_back(Async([this, i] {
+        cri::RunPodSandboxRequest request;
+        *request.mutable_config() = node.PodConfig("bad" + std::to_string(i));
+        cri::RunPodSandboxResponse response;
+        return Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
+      }));
+    }
+    for (auto& call : calls) EXPECT_NE(call.get().error_code(), grpc::DEADLINE_EXCEEDED);
+    if (waitpid(node.pid(), nullptr, WNOHANG) == 0) {
+      ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, &old, nullptr), 0);
+    } else {
+      node.Start();
+    }
+    ExpectOthersGoOn();
+    RemoveBadPods();
+  }
   ExpectNothingLeft();
 }
 
@@ -334,6 +436,30 @@ TEST_F(BadPluginTest, APluginThatPrintsGarbage) {
     Conflist("");
     ExpectOthersGoOn();
   }
+  ExpectNothingLeft();
+}
+
+// Each call that may wait is interrupted now and then, in wherryd and in the plugins and pulls that it starts.
+class InterruptedTest : public FaultsTest {
+ protected:
+  void SetUp() override {
+    FaultsTest::SetUp();
+    ASSERT_EQ(node.Terminate(), 0);
+    setenv("LD_PRELOAD", WHERRY_INTERRUPTED_CALLS, 1);
+    node.Start();
+    unsetenv("LD_PRELOAD");
+  }
+};
+
+TEST_F(InterruptedTest, CallsAreMadeAgain) {
+  for (int i = 0; i < 5; ++i) ExpectOthersGoOn();
+  const std::string pod = node.RunPod("stopped");
+  const std::string container =
+      node.Run(pod, "c", {"sh", "-c", "trap 'exit 3' TERM; touch /ready; while :; do usleep 1000; done"});
+  Eventually("the program", [&] { return node.Exec(container, {"test", "-e", "/ready"}).exit_code() == 0; });
+  EXPECT_TRUE(node.TryStop(container, 10).ok());
+  EXPECT_EQ(node.Status(container).exit_code(), 3);
+  node.RemovePod(pod);
   ExpectNothingLeft();
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,18 @@ void AnswerInit(int fd) {
   ASSERT_EQ(::write(fd, &answer, sizeof answer), static_cast<ssize_t>(sizeof answer)) << strerror(errno);
 }
 
+void FailAll(int fd, int error) {
+  std::vector<char> buffer(FUSE_MIN_READ_BUFFER * 16);
+  while (::read(fd, buffer.data(), buffer.size()) > 0) {
+    fuse_in_header request;
+    std::memcpy(&request, buffer.data(), sizeof request);
+    if (request.opcode == FUSE_FORGET || request.opcode == FUSE_BATCH_FORGET || request.opcode == FUSE_INTERRUPT)
+      continue;
+    const fuse_out_header answer{sizeof answer, -error, request.unique};
+    (void)!::write(fd, &answer, sizeof answer);  // who asked may have gone
+  }
+}
+
 }  // namespace
 
 HungFiles::HungFiles(std::string path) : path_(std::move(path)), fd_(::open("/dev/fuse", O_RDWR | O_CLOEXEC)) {
@@ -42,8 +55,18 @@ HungFiles::HungFiles(std::string path) : path_(std::move(path)), fd_(::open("/de
   AnswerInit(fd_);
 }
 
+bool HungFiles::asked() const {
+  pollfd request{fd_, POLLIN, 0};
+  return ::poll(&request, 1, 0) == 1;
+}
+
+void HungFiles::Fail(int error) { failing_ = std::thread(FailAll, fd_, error); }
+
 void HungFiles::End() {
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ < 0) return;
+  ::umount2(path_.c_str(), MNT_FORCE);  // ends the connection, whether or not it unmounts
+  if (failing_.joinable()) failing_.join();
+  ::close(fd_);
   fd_ = -1;
   ::umount2(path_.c_str(), MNT_DETACH);
 }

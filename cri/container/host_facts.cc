@@ -1,0 +1,34 @@
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "cri/container/capabilities.h"
+#include "cri/container/spec.h"
+#include "runtime/apparmor/apparmor.h"
+#include "runtime/security/paths.h"
+#include "runtime/sys/probe.h"
+#include "runtime/sys/status.h"
+
+namespace wherry::container {
+namespace {
+
+absl::Status CheckUserNamespaces(const std::string& root) {
+  RETURN_IF_ERROR_CTX(sys::ProbeUserNamespace(), "user namespaces");
+  RETURN_IF_ERROR_CTX(sys::ProbeIdmappedMount(root), absl::StrCat("idmapped mounts of \"", root, "\""));
+  return sys::Annotate(sys::ProbeIdmappedOverlay(root), "overlay of idmapped layers");
+}
+
+}  // namespace
+
+HostFacts HostFacts::Probe(const std::string& root) {
+  HostFacts facts;
+  facts.capabilities = AvailableCapabilities();
+  facts.masked_paths = security::DefaultMaskedPaths();
+  facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
+  facts.user_namespaces = CheckUserNamespaces(root);
+  facts.recursive_read_only = sys::ProbeMountSetattr().ok();
+  facts.apparmor = apparmor::CheckHost();
+  facts.apparmor_default = apparmor::Loader::CheckDefault();
+  return facts;
+}
+
+}  // namespace wherry::container
