@@ -8,6 +8,7 @@
 #include "cri/container/exec_process.h"
 #include "cri/container/pipe.h"
 #include "cri/container/terminal.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -41,6 +42,7 @@ absl::StatusOr<int> Attachment::ExitCode() const {
 
 absl::Status Attachment::Start(const store::ContainerRecord& container, streaming::Streams streams) {
   ASSIGN_OR_RETURN(wait_, core_.ends.Add(container.id(), container.pod_id()));
+  WHERRY_FAIL_POINT("stream.attach");
   shim::v1::Request request;
   auto& attach = *request.mutable_attach();
   attach.set_container_id(container.id());
@@ -51,6 +53,7 @@ absl::Status Attachment::Start(const store::ContainerRecord& container, streamin
   if (absl::IsUnimplemented(reply.status()))
     return absl::UnimplementedError("its pod was started by an older wherry, whose shim cannot attach");
   RETURN_IF_ERROR(reply.status());
+  WHERRY_FAIL_POINT("stream.attached");
   return Take(std::move(*reply), streams);
 }
 

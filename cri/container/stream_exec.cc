@@ -6,6 +6,7 @@
 #include "cri/container/exec_process.h"
 #include "cri/container/pipe.h"
 #include "cri/container/terminal.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/null_device.h"
 #include "runtime/sys/status.h"
 
@@ -68,12 +69,14 @@ absl::Status Session::TakeTerminal(streaming::Streams streams) {
 }
 
 absl::Status Session::Start(const std::vector<std::string>& command, streaming::Streams streams) {
+  WHERRY_FAIL_POINT("stream.exec");
   std::vector<sys::UniqueFd> stdio;
   if (!streams.tty) {
     ASSIGN_OR_RETURN(stdio, OpenPipes(streams));
   }
   RETURN_IF_ERROR(process_->Start(command, std::move(stdio), kStartTimeout));
   started_ = true;
+  WHERRY_FAIL_POINT("stream.exec_started");
   return streams.tty ? TakeTerminal(streams) : absl::OkStatus();
 }
 
@@ -88,7 +91,10 @@ Session::~Session() {
   };
   auto rest = std::make_shared<Rest>();
   *rest = {std::move(process_), std::move(terminal_), std::move(in), std::move(out), std::move(err)};
-  core_.tidiers.Submit([rest] { rest->process->Kill(); });
+  core_.tidiers.Submit([rest] {
+    WHERRY_CRASH_POINT("stream.exec_kill");
+    rest->process->Kill();
+  });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "cri/container/core.h"
 #include "cri/container/resources.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::container {
@@ -35,6 +36,7 @@ absl::Status UpdateRunning(Core& core, const store::ContainerRecord& old, store:
   ASSIGN_OR_RETURN(cgroup::Resources after, ToCgroup(record.resources()));
   RETURN_IF_ERROR(CheckMemory(core, old, wanted));
   RETURN_IF_ERROR(core.cgroups.Apply(old.cgroup_path(), after));
+  WHERRY_CRASH_POINT("update.applied");
   absl::Status stored = core.store.Put(std::move(record));
   if (!stored.ok()) stored.Update(core.cgroups.Apply(old.cgroup_path(), before));
   return stored;

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "cri/pod/core.h"
 #include "runtime/sys/clock.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
@@ -95,12 +96,14 @@ absl::StatusOr<sys::UniqueFd> Connect(Core& core, const std::string& id, uint16_
   ASSIGN_OR_RETURN(store::Pod pod, Find(core, id));
   if (pod->state() != store::POD_READY)
     return absl::FailedPreconditionError(absl::StrCat("sandbox ", pod->id(), " is not ready"));
+  WHERRY_FAIL_POINT("stream.connect");
   Sockets sockets;
   if (HasHostNetwork(pod->config())) {
     sockets = OpenSockets();
   } else {
     ASSIGN_OR_RETURN(sockets, OpenSocketsIn(core.paths.netns(pod->id())));
   }
+  WHERRY_FAIL_POINT("stream.sockets");
   const std::string where = absl::StrCat("port ", port, " of sandbox ", pod->id());
   absl::Status v4 = ConnectV4(sockets.v4, port);
   if (v4.ok()) return std::move(sockets.v4);

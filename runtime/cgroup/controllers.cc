@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "runtime/cgroup/names.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -38,6 +39,7 @@ absl::Status EnableIn(const std::string& dir, const Names& wanted) {
     if (!Has(enabled, name)) missing.push_back("+" + name);
   }
   if (missing.empty()) return absl::OkStatus();
+  WHERRY_FAIL_POINT("cgroup.controllers");
   absl::Status status =
       sys::WriteFileAt(AT_FDCWD, absl::StrCat(dir, "/", kSubtreeControl), absl::StrJoin(missing, " "));
   if (sys::IsErrno(status, EBUSY))

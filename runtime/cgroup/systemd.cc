@@ -30,6 +30,7 @@
 #include "runtime/cgroup/unit.h"
 #include "runtime/cgroup/unit_bus.h"
 #include "runtime/cgroup/v2_limits.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/status.h"
 
@@ -72,8 +73,10 @@ class Systemd final : public Cgroups {
     RETURN_IF_ERROR(CheckResources(resources));
     ASSIGN_OR_RETURN(std::string dir, Dir(path));
     ASSIGN_OR_RETURN(std::vector<Setting> settings, V2Settings(dir, resources));
+    WHERRY_FAIL_POINT("scope.hold");
     ASSIGN_OR_RETURN_CTX(Holder holder, Holder::Start(holder_program_), "the first process of a scope");
     RETURN_IF_ERROR(StartUnit(UnitOf(path), ScopeProperties(path, settings, holder.pid())));
+    WHERRY_FAIL_POINT("scope.started");
     // Controllers that systemd does not know (hugetlb), and the files that it does not.
     RETURN_IF_ERROR(v2_->Create(path));
     RETURN_IF_ERROR(v2_->Apply(path, resources));
@@ -88,6 +91,7 @@ class Systemd final : public Cgroups {
     ASSIGN_OR_RETURN(std::vector<Setting> settings, V2Settings(dir, resources));
     const std::vector<Setting> before = Present(settings);
     RETURN_IF_ERROR(v2_->Apply(path, resources));
+    WHERRY_CRASH_POINT("scope.limited");
     // systemd writes it with the rest, and has no property for it in a scope before version 253.
     for (Setting& kept : Present({UnitOomGroup(dir)})) settings.push_back(std::move(kept));
     const Properties properties = UnitProperties(settings);

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::cgroup {
@@ -158,6 +159,7 @@ absl::Status RunJob(const char* method, const std::string& unit, const std::func
   BusError error;
   sd_bus_message* raw = nullptr;
   r = sd_bus_call(bus.get(), call.get(), MicrosecondsUntil(deadline), &error.error, &raw);
+  WHERRY_CRASH_POINT("unit.queued");
   Message reply(raw);
   if (r < 0) return Error(error, r, what);
   const char* job = nullptr;
@@ -168,6 +170,7 @@ absl::Status RunJob(const char* method, const std::string& unit, const std::func
 }  // namespace
 
 absl::Status StartUnit(const std::string& unit, const std::vector<UnitProperty>& properties) {
+  WHERRY_FAIL_POINT("unit.start");
   absl::Status status = RunJob("StartTransientUnit", unit, [&](sd_bus_message* m) {
     int r = sd_bus_message_append(m, "ss", unit.c_str(), "replace");
     if (r >= 0) r = AppendProperties(m, properties);
@@ -177,6 +180,7 @@ absl::Status StartUnit(const std::string& unit, const std::vector<UnitProperty>&
 }
 
 absl::Status SetUnitProperties(const std::string& unit, const std::vector<UnitProperty>& properties) {
+  WHERRY_FAIL_POINT("unit.set");
   const std::string what = absl::StrCat("SetUnitProperties \"", unit, "\"");
   ASSIGN_OR_RETURN(Bus bus, Connect());
   ASSIGN_OR_RETURN(Message call, NewCall(bus, "SetUnitProperties"));
@@ -192,6 +196,7 @@ absl::Status SetUnitProperties(const std::string& unit, const std::vector<UnitPr
 }
 
 absl::Status StopUnit(const std::string& unit) {
+  WHERRY_FAIL_POINT("unit.stop");
   absl::Status status = RunJob(
       "StopUnit", unit, [&](sd_bus_message* m) { return sd_bus_message_append(m, "ss", unit.c_str(), "replace"); });
   return absl::IsNotFound(status) ? absl::OkStatus() : status;

@@ -19,6 +19,7 @@
 #include "runtime/cgroup/stats.h"
 #include "runtime/cgroup/tree.h"
 #include "runtime/cgroup/v2_limits.h"
+#include "runtime/sys/fail_point.h"
 #include "runtime/sys/status.h"
 
 namespace wherry::cgroup {
@@ -51,6 +52,7 @@ class V2 : public Cgroups {
   absl::Status AllowDevices(const std::string& path, const std::vector<DeviceRule>& rules) override {
     RETURN_IF_ERROR(CheckPath(path));
     RETURN_IF_ERROR(CheckDeviceRules(rules));
+    WHERRY_FAIL_POINT("cgroup.device_filter");
     return AttachDeviceProgram(Dir(path), DeviceProgram(rules));
   }
 
@@ -61,6 +63,7 @@ class V2 : public Cgroups {
 
   absl::Status Kill(const std::string& path, int timeout_ms) override {
     RETURN_IF_ERROR(CheckBelowRoot(path));
+    WHERRY_FAIL_POINT("cgroup.kill");
     const Deadline deadline(timeout_ms);
     RETURN_IF_ERROR(KillUnified(Dir(path)));
     return WaitUntilEmpty(Dir(path), deadline);

@@ -111,7 +111,9 @@ absl::StatusOr<bool> Supervisor::Handle(Connection& connection, v1::Request& req
       return false;
     case v1::Request::kReopenLog: {
       ASSIGN_OR_RETURN(Container * container, Find(request.reopen_log().container_id()));
+      WHERRY_FAIL_POINT("shim.reopen");
       RETURN_IF_ERROR(container->ReopenLog());
+      WHERRY_CRASH_POINT("shim.reopened");
       return false;
     }
     case v1::Request::kState:
@@ -264,8 +266,10 @@ void Supervisor::OnExecEnded(Exec& exec, const v1::Exit& exit) {
 
 absl::Status Supervisor::Attach(Asker asker, const v1::AttachRequest& request) {
   ASSIGN_OR_RETURN(Container * container, Find(request.container_id()));
+  WHERRY_FAIL_POINT("shim.attach");
   v1::Message reply;
   ASSIGN_OR_RETURN(std::vector<sys::UniqueFd> fds, container->Attach(request, reply.mutable_attach()));
+  WHERRY_CRASH_POINT("shim.attached");
   Answer(asker, std::move(reply), std::move(fds));
   return absl::OkStatus();
 }

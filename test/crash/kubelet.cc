@@ -49,7 +49,7 @@ grpc::Status Kubelet::Create() {
   auto& namespaces =
       *request.mutable_config()->mutable_linux()->mutable_security_context()->mutable_namespace_options();
   namespaces = wanted;
-  request.mutable_config()->mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 20);
+  if (limits_) request.mutable_config()->mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(64 << 20);
   cri::CreateContainerResponse response;
   grpc::ClientContext context;
   SetDeadline(context);
@@ -85,6 +85,25 @@ grpc::Status Kubelet::UpdateContainer() {
   grpc::ClientContext context;
   SetDeadline(context);
   return node_.runtime().UpdateContainerResources(&context, request, &response);
+}
+
+grpc::Status Kubelet::UpdatePod() {
+  cri::UpdatePodSandboxResourcesRequest request;
+  request.set_pod_sandbox_id(pod_);
+  request.mutable_resources()->set_cpu_shares(512);
+  cri::UpdatePodSandboxResourcesResponse response;
+  grpc::ClientContext context;
+  SetDeadline(context);
+  return node_.runtime().UpdatePodSandboxResources(&context, request, &response);
+}
+
+grpc::Status Kubelet::ReopenLog() {
+  cri::ReopenContainerLogRequest request;
+  request.set_container_id(container_);
+  cri::ReopenContainerLogResponse response;
+  grpc::ClientContext context;
+  SetDeadline(context);
+  return node_.runtime().ReopenContainerLog(&context, request, &response);
 }
 
 grpc::Status Kubelet::RemoveImage(const std::string& name) {

@@ -21,6 +21,7 @@ class Kubelet {
   e2e::Node& node() { return node_; }
   const std::string& registry() const { return registry_; }
   void SetPod(Edit edit) { edit_ = std::move(edit); }  // what the pod is to be
+  void SetLimits(bool limits) { limits_ = limits; }    // whether its containers have any
 
   // One request each. They remember the pod's and the container's id, which the next ones are about.
   grpc::Status RunPod();
@@ -30,6 +31,14 @@ class Kubelet {
   grpc::Status StopContainer();
   grpc::Status RemoveContainer();
   grpc::Status UpdateContainer();
+  grpc::Status UpdatePod();
+  grpc::Status ReopenLog();
+  // Sessions of streams to their end: a command with output; an attachment until something comes; a connection into the pod.
+  grpc::Status StreamExec(const std::vector<std::string>& command);
+  // The client leaves while the command runs.
+  grpc::Status LeaveExec();
+  grpc::Status Attach();
+  grpc::Status Forward();
   grpc::Status StopPod();
   grpc::Status RemovePod();
   grpc::Status RemoveImage(const std::string& name);
@@ -50,10 +59,12 @@ class Kubelet {
   void SyncPod();
   grpc::Status SyncContainer();
   cri::PodSandboxConfig PodConfig();
+  grpc::Status ExecUrl(const std::vector<std::string>& command, std::string* url);
 
   e2e::Node& node_;
   const std::string registry_;
   Edit edit_;
+  bool limits_ = true;
   std::string pod_, container_;
   uint32_t pod_attempt_ = 0, container_attempt_ = 0;
 };

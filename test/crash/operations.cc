@@ -11,11 +11,15 @@ using Step = Operation::Step;
 
 const Step kRunPod = &Kubelet::RunPod, kCreate = &Kubelet::Create, kStart = &Kubelet::Start,
            kStopContainer = &Kubelet::StopContainer, kRemoveContainer = &Kubelet::RemoveContainer,
-           kStopPod = &Kubelet::StopPod, kRemovePod = &Kubelet::RemovePod, kUpdate = &Kubelet::UpdateContainer;
+           kStopPod = &Kubelet::StopPod, kRemovePod = &Kubelet::RemovePod, kUpdate = &Kubelet::UpdateContainer,
+           kUpdatePod = &Kubelet::UpdatePod, kReopen = &Kubelet::ReopenLog, kLeaveExec = &Kubelet::LeaveExec,
+           kAttach = &Kubelet::Attach, kForward = &Kubelet::Forward;
 
 const std::vector<Step> kRunning = {kRunPod, kCreate, kStart};
 
 grpc::Status Exec(Kubelet& kubelet) { return kubelet.Exec({"sh", "-c", "echo one; sleep 0.01; echo two"}); }
+
+grpc::Status StreamExec(Kubelet& kubelet) { return kubelet.StreamExec({"sh", "-c", "echo one; sleep 0.01; echo two"}); }
 
 // A container that ends by itself, up to the kubelet's knowledge of it.
 grpc::Status End(Kubelet& kubelet) {
@@ -63,6 +67,12 @@ std::vector<Operation> Requests() {
       {.name = "StartContainer", .prepare = {kRunPod, kCreate}, .act = kStart, .again = {}},
       {.name = "ExecSync", .prepare = kRunning, .act = Exec, .again = {}},
       {.name = "UpdateContainerResources", .prepare = kRunning, .act = kUpdate, .again = {}},
+      {.name = "UpdatePodSandboxResources", .prepare = {kRunPod}, .act = kUpdatePod, .again = {}},
+      {.name = "ReopenContainerLog", .prepare = kRunning, .act = kReopen, .again = {}},
+      {.name = "Exec", .prepare = kRunning, .act = StreamExec, .again = {}},
+      {.name = "ExecThatIsLeft", .prepare = kRunning, .act = kLeaveExec, .again = {}},
+      {.name = "Attach", .prepare = kRunning, .act = kAttach, .again = {}},
+      {.name = "PortForward", .prepare = kRunning, .act = kForward, .again = {}},
       {.name = "TheEndOfAContainer", .prepare = kRunning, .act = End, .again = {}},
       {.name = "StopContainer", .prepare = kRunning, .act = kStopContainer, .again = {kStopContainer}},
       {.name = "RemoveContainer", .prepare = kRunning, .act = kRemoveContainer, .again = {kRemoveContainer}},
@@ -91,6 +101,15 @@ std::vector<Operation> OtherPods() {
   };
 }
 
+std::vector<Operation> OnVersion2() {
+  return {
+      {.name = "StartContainerOnV2", .prepare = {kRunPod, kCreate}, .act = kStart, .again = {}, .v2 = true},
+      {.name = "StopContainerOnV2", .prepare = kRunning, .act = kStopContainer, .again = {kStopContainer}, .v2 = true},
+      {.name = "RemovePodSandboxOnV2", .prepare = kRunning, .act = kRemovePod, .again = {kRemovePod}, .v2 = true},
+      {.name = "StartWithARunningPodOnV2", .prepare = kRunning, .act = kRunPod, .again = {}, .start = true, .v2 = true},
+  };
+}
+
 std::vector<Operation> Starts() {
   const auto start = [](const char* name, std::vector<Step> prepare, Step act, const char* dies_at, int time,
                         std::vector<Step> again = {}) {
@@ -116,10 +135,18 @@ std::vector<Operation> Starts() {
 
 void PrintTo(const Operation& operation, std::ostream* out) { *out << operation.name; }
 
-std::vector<Operation> AllOperations() {
+std::vector<Operation> AllOperations(bool whole) {
   std::vector<Operation> all = Requests();
   for (Operation& operation : OtherPods()) all.push_back(std::move(operation));
   for (Operation& operation : Starts()) all.push_back(std::move(operation));
+  if (!whole) return all;
+  for (Operation& operation : OnVersion2()) all.push_back(std::move(operation));
+  return all;
+}
+
+std::vector<Operation> OperationsToHold(bool whole) {
+  std::vector<Operation> all = Requests();
+  if (!whole) std::erase_if(all, [](const Operation& each) { return each.name != "StopPodSandbox"; });
   return all;
 }
 

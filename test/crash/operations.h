@@ -22,12 +22,16 @@ struct Operation {
   int dies_time = 1;
   bool start = false;
   Kubelet::Edit edit = nullptr;  // of the pod's configuration
+  bool v2 = false;               // on a host whose cgroups are of version 2 alone, without controllers
 };
 
 void PrintTo(const Operation& operation, std::ostream* out);
 
-// Images come from the kubelet's registry, which is to know any name, and from the archive.
-std::vector<Operation> AllOperations();
+// Images come from the kubelet's registry, which is to know any name, and from the archive. Not `whole`: without those of which most
+// points are reached by others.
+std::vector<Operation> AllOperations(bool whole);
+// Those that are about one pod or image.
+std::vector<Operation> OperationsToHold(bool whole);
 
 inline constexpr char kArchive[] = "/mnt/extra.tar";
 inline constexpr char kArchiveName[] = "docker.io/library/extra:latest";
