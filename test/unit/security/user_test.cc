@@ -15,8 +15,6 @@
 namespace wherry::security {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 class UserTest : public ::testing::Test {
  protected:
