@@ -12,14 +12,33 @@
 
 #include "test/fuzz/target.h"
 
+// Of targets whose inputs have a structure.
+extern "C" __attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
+                                                                unsigned int seed);
+
 namespace {
 
 void Run(const std::string& input) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
 }
 
+constexpr size_t kRounds = 300;
+
+// A few changes on top of each other, and from the seed again: what is far from it is refused for more than one reason.
+void RunStructured(const std::string& seed) {
+  constexpr size_t kMax = 1 << 20;
+  constexpr unsigned int kChanges = 8;
+  std::string input;
+  for (unsigned int i = 0; i < 40 * kRounds; ++i) {
+    if (i % kChanges == 0) input = seed;
+    const size_t size = input.size();
+    input.resize(kMax);
+    input.resize(LLVMFuzzerCustomMutator(reinterpret_cast<uint8_t*>(input.data()), size, kMax, i));
+    Run(input);
+  }
+}
+
 void RunMutations(const std::string& seed) {
-  constexpr size_t kRounds = 300;
   Run(seed);
   const size_t step = std::max<size_t>(1, seed.size() / kRounds);
   for (size_t n = 0; n < seed.size(); n += step) Run(seed.substr(0, n));
@@ -29,6 +48,7 @@ void RunMutations(const std::string& seed) {
     for (size_t k = 0; k <= i % 4; ++k) changed[random() % changed.size()] = static_cast<char>(random());
     Run(changed);
   }
+  if (LLVMFuzzerCustomMutator != nullptr) RunStructured(seed);
 }
 
 int WriteSeeds(const std::filesystem::path& dir) {
