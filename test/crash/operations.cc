@@ -30,7 +30,7 @@ grpc::Status End(Kubelet& kubelet) {
     request.set_container_id(kubelet.container());
     cri::ContainerStatusResponse response;
     grpc::ClientContext context;
-    const grpc::Status status = kubelet.node().runtime().ContainerStatus(&context, request, &response);
+    grpc::Status status = kubelet.node().runtime().ContainerStatus(&context, request, &response);
     if (!status.ok() || response.status().state() == cri::CONTAINER_EXITED) return status;
     usleep(2000);
   }

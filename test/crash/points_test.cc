@@ -45,6 +45,7 @@ bool WantAll() { return getenv("WHERRY_CRASH_ALL") != nullptr; }
 
 void RunProgram(std::vector<std::string> args, const std::string& output) {
   std::vector<char*> argv;
+  argv.reserve(args.size() + 1);
   for (std::string& arg : args) argv.push_back(arg.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
