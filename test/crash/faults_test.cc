@@ -211,6 +211,7 @@ TEST_F(FaultsTest, LessMemoryThanWherrydNeeds) {
     low = {pages * 4096 + more, old.rlim_max};
     ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, &low, nullptr), 0);
     std::vector<std::future<grpc::Status>> calls;
+    calls.reserve(8);
     for (int i = 0; i < 8; ++i) {
       calls.push_back(Async([this, i] {
         cri::RunPodSandboxRequest request;
