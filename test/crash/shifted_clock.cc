@@ -102,7 +102,8 @@ long syscall(long number, ...) noexcept {
   long a[6];
   for (long& argument : a) argument = va_arg(list, long);
   va_end(list);
-  const auto* deadline = reinterpret_cast<const timespec*>(a[3]);  // NOLINT(performance-no-int-to-ptr): what syscall(2) takes
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): numbers are what syscall(2) takes
+  const auto* deadline = reinterpret_cast<const timespec*>(a[3]);
   if (number != SYS_futex || (a[1] & FUTEX_CLOCK_REALTIME) == 0 || deadline == nullptr)
     return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   while (true) {

@@ -15,7 +15,6 @@
 namespace wherry::security {
 namespace {
 
-
 class UserTest : public ::testing::Test {
  protected:
   UserTest() {
