@@ -34,21 +34,27 @@ class ClockTest : public e2e::NodeTest {
     unsetenv("LD_PRELOAD");
     unsetenv(kShiftVariable);
     pod_ = node.RunPod("p");
-    container_ =
-        node.Run(pod_, "c", {"sh", "-c", "trap 'touch /asked' TERM; while [ ! -e /go ]; do usleep 1000; done; exit 7"});
+    container_ = node.Run(pod_, "c",
+                          {"sh", "-c",
+                           "trap 'touch /asked' TERM; touch /listens; "
+                           "while [ ! -e /go ]; do usleep 1000; done; exit 7"});
+    AwaitFile("/listens");  // before, its kernel takes no signal to it
   }
   void TearDown() override {
     munmap(shift_, sizeof *shift_);
     NodeTest::TearDown();
   }
 
+  void AwaitFile(const std::string& path) {
+    Eventually("the container to make " + path, [&] {
+      return node.Exec(container_, {"test", "-e", path}).exit_code() == 0;
+    });
+  }
   void SetClock(std::chrono::hours by) { *shift_ += std::chrono::nanoseconds(by).count(); }
   // A stop under way that waits for the container to end by itself.
   std::future<grpc::Status> StopAndBeAsked(int seconds) {
     auto stopped = std::async(std::launch::async, [this, seconds] { return node.TryStop(container_, seconds); });
-    Eventually("the container to be asked to stop", [this] {
-      return node.Exec(container_, {"test", "-e", "/asked"}).exit_code() == 0;
-    });
+    AwaitFile("/asked");
     return stopped;
   }
   grpc::Status Sleep(const std::string& seconds, int timeout) {
