@@ -8,7 +8,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <filesystem>
 #include <fstream>
@@ -196,39 +195,6 @@ TEST_F(FaultsTest, AVolumeOnABrokenDisk) {
   ExpectOthersGoOn();
   node.RemovePod(bad);
   broken.End();
-  ExpectNothingLeft();
-}
-
-// Whether it says so or dies of it: afterwards all is as if nothing had been asked for.
-TEST_F(FaultsTest, LessMemoryThanWherrydNeeds) {
-  struct rlimit old {
-  }, low{};
-  ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, nullptr, &old), 0);
-  for (const rlim_t more : {0, 256 << 10, 2 << 20, 16 << 20}) {
-    std::ifstream in("/proc/" + std::to_string(node.pid()) + "/statm");
-    rlim_t pages = 0;
-    in >> pages;
-    low = {pages * 4096 + more, old.rlim_max};
-    ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, &low, nullptr), 0);
-    std::vector<std::future<grpc::Status>> calls;
-    calls.reserve(8);
-    for (int i = 0; i < 8; ++i) {
-      calls.push_back(Async([this, i] {
-        cri::RunPodSandboxRequest request;
-        *request.mutable_config() = node.PodConfig("bad" + std::to_string(i));
-        cri::RunPodSandboxResponse response;
-        return Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
-      }));
-    }
-    for (auto& call : calls) EXPECT_NE(call.get().error_code(), grpc::DEADLINE_EXCEEDED);
-    if (waitpid(node.pid(), nullptr, WNOHANG) == 0) {
-      ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, &old, nullptr), 0);
-    } else {
-      node.Start();
-    }
-    ExpectOthersGoOn();
-    RemoveBadPods();
-  }
   ExpectNothingLeft();
 }
 
