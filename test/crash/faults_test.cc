@@ -76,6 +76,15 @@ class FaultsTest : public NothingLeftTest {
     for (const auto& pod : pods.items())
       if (pod.id() != good_) node.RemovePod(pod.id());
   }
+  // While its volume, "/mnt/hung/volume", is a directory like any other.
+  std::string CreateWithVolume(const std::string& pod) {
+    fs::create_directories("/mnt/hung/volume");
+    return node.Create(pod, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
+      auto& mount = *config.add_mounts();
+      mount.set_host_path("/mnt/hung/volume");
+      mount.set_container_path("/volume");
+    });
+  }
   void ExpectNothingLeft() {
     node.RemovePod(good_);
     NothingLeftTest::ExpectNothingLeft();
@@ -170,13 +179,8 @@ TEST_F(FaultsTest, APodIsRemovedWhoseVolumeDoesNotAnswer) {
 }
 
 TEST_F(FaultsTest, AVolumeOnABrokenDisk) {
-  fs::create_directories("/mnt/hung/volume");
   const std::string bad = node.RunPod("bad");
-  const std::string container = node.Create(bad, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
-    auto& mount = *config.add_mounts();
-    mount.set_host_path("/mnt/hung/volume");
-    mount.set_container_path("/volume");
-  });
+  const std::string container = CreateWithVolume(bad);
   HungFiles broken("/mnt/hung");
   broken.Fail(EIO);
   cri::CreateContainerRequest request = WithVolume(bad, broken.path() + "/volume");
@@ -199,13 +203,8 @@ TEST_F(FaultsTest, AVolumeOnABrokenDisk) {
 }
 
 TEST_F(FaultsTest, AVolumeThatStopsToAnswerBeforeTheStart) {
-  fs::create_directories("/mnt/hung/volume");
   const std::string bad = node.RunPod("bad");
-  const std::string container = node.Create(bad, "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
-    auto& mount = *config.add_mounts();
-    mount.set_host_path("/mnt/hung/volume");
-    mount.set_container_path("/volume");
-  });
+  const std::string container = CreateWithVolume(bad);
   HungFiles hung("/mnt/hung");
   auto started = Async([&] { return node.TryStart(container); });
   ExpectOthersGoOn();
