@@ -3,11 +3,7 @@
 namespace wherry::container {
 
 Leases::Lease Leases::Take(const std::string& key) {
-  absl::MutexLock lock(&mutex_);
-  auto free = [this, &key]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return taken_.count(key) == 0; };
-  mutex_.Await(absl::Condition(&free));
-  taken_.insert(key);
-  return Lease(this, key);
+  return *TakeBefore(key, sys::Deadline(absl::InfiniteDuration()));
 }
 
 std::optional<Leases::Lease> Leases::TakeBefore(const std::string& key, const sys::Deadline& deadline) {
