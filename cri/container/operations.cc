@@ -2,9 +2,7 @@
 
 namespace wherry::container {
 
-Leases::Lease Leases::Take(const std::string& key) {
-  return *TakeBefore(key, sys::Deadline(absl::InfiniteDuration()));
-}
+Leases::Lease Leases::Take(const std::string& key) { return *TakeBefore(key, sys::Deadline(absl::InfiniteDuration())); }
 
 std::optional<Leases::Lease> Leases::TakeBefore(const std::string& key, const sys::Deadline& deadline) {
   absl::MutexLock lock(&mutex_);
