@@ -11,7 +11,9 @@
 namespace wherry::container {
 namespace {
 
+// The last needs all of them. The others are asked one by one only to say what is lacking, since each is a fork of wherryd at its start.
 absl::Status CheckUserNamespaces(const std::string& root) {
+  if (sys::ProbeIdmappedOverlay(root).ok()) return absl::OkStatus();
   RETURN_IF_ERROR_CTX(sys::ProbeUserNamespace(), "user namespaces");
   RETURN_IF_ERROR_CTX(sys::ProbeIdmappedMount(root), absl::StrCat("idmapped mounts of \"", root, "\""));
   return sys::Annotate(sys::ProbeIdmappedOverlay(root), "overlay of idmapped layers");
