@@ -20,6 +20,9 @@ namespace wherry::e2e {
 namespace fs = std::filesystem;
 namespace {
 
+// Only what fails is waited for that long, and on an emulated machine what works may take long too.
+constexpr std::chrono::seconds kPatience(120);
+
 std::string ReadFile(const std::string& path) {
   std::ifstream in(path);
   std::stringstream out;
@@ -66,10 +69,10 @@ void RemoveCgroupsNamed(const std::string& path) {
 }
 
 void Eventually(const std::string& what, const std::function<bool()>& done) {
-  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  auto end = std::chrono::steady_clock::now() + kPatience;
   while (!done()) {
     if (std::chrono::steady_clock::now() > end) {
-      FAIL() << "waited 30 s in vain for: " << what;
+      FAIL() << "waited " << kPatience.count() << " s in vain for: " << what;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
@@ -131,7 +134,7 @@ void Node::Connect() {
   runtime_ = cri::RuntimeService::NewStub(channel);
   images_ = cri::ImageService::NewStub(channel);
   own_ = wherry::v1::Wherry::NewStub(channel);
-  auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(20);
+  auto deadline = std::chrono::system_clock::now() + kPatience;
   ASSERT_TRUE(channel->WaitForConnected(deadline)) << "wherryd does not listen:\n" << ReadFile(dir_ + "/wherryd.log");
 }
 

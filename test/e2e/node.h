@@ -85,7 +85,7 @@ class NodeTest : public testing::Test {
   Node node;
 };
 
-// Polls until `done` or fails after 30 s, naming what was waited for.
+// Polls until `done` or fails after two minutes, naming what was waited for.
 void Eventually(const std::string& what, const std::function<bool()>& done);
 
 constexpr char kImage[] = "busybox:latest";
