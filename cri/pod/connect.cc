@@ -19,6 +19,7 @@
 #include "runtime/sys/file.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
+#include "runtime/sys/tcp.h"
 
 namespace wherry::pod {
 namespace {
@@ -33,7 +34,9 @@ struct Sockets {
 
 Sockets OpenSockets() {
   constexpr int kType = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  return {sys::UniqueFd(::socket(AF_INET, kType, 0)), sys::UniqueFd(::socket(AF_INET6, kType, 0))};
+  Sockets out{sys::UniqueFd(::socket(AF_INET, kType, 0)), sys::UniqueFd(::socket(AF_INET6, kType, 0))};
+  for (const sys::UniqueFd* socket : {&out.v4, &out.v6}) sys::UseLoopbackCongestionControl(socket->get());
+  return out;
 }
 
 absl::StatusOr<Sockets> OpenSocketsIn(const std::string& netns) {

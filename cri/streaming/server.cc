@@ -14,6 +14,7 @@
 #include "cri/streaming/tls.h"
 #include "runtime/sys/clock.h"
 #include "runtime/sys/status.h"
+#include "runtime/sys/tcp.h"
 
 // One thread does all of HTTP and the sessions, without a lock: a session copies between descriptors, which never takes long,
 // and whatever may block is done by the call pool. The thread is woken by the kernel only, so an idle server costs nothing.
@@ -75,6 +76,7 @@ absl::Status Server::Parts::Listen(const Options& options) {
   if (error) return Failed("socket for", options, error);
   acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   acceptor.bind(endpoint, error);
+  if (endpoint.address().is_loopback()) sys::UseLoopbackCongestionControl(acceptor.native_handle());
   if (error) return Failed("cannot bind streaming to", options, error);
   acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return Failed("cannot listen on", options, error);

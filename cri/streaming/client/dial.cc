@@ -2,7 +2,6 @@
 
 #include <openssl/x509v3.h>
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 
@@ -13,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "cri/streaming/tls_transport.h"
 #include "runtime/sys/status.h"
+#include "runtime/sys/tcp.h"
 
 namespace wherry::streaming {
 namespace {
@@ -144,6 +144,14 @@ class Upgrade final : public std::enable_shared_from_this<Upgrade> {
   absl::Status error_;
 };
 
+void Connect(tcp::socket& socket, const tcp::endpoint& to, error_code* error) {
+  socket.close(*error);
+  socket.open(to.protocol(), *error);
+  if (*error) return;
+  if (to.address().is_loopback()) sys::UseLoopbackCongestionControl(socket.native_handle());
+  socket.connect(to, *error);
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<SpdyLink>> Dial(asio::io_context& io, const std::string& text,
@@ -153,7 +161,10 @@ absl::StatusOr<std::shared_ptr<SpdyLink>> Dial(asio::io_context& io, const std::
   tcp::socket socket(io);
   tcp::resolver resolver(io);
   const auto addresses = resolver.resolve(url.host, url.port, error);
-  if (!error) asio::connect(socket, addresses, error);
+  for (const auto& address : addresses) {
+    Connect(socket, address.endpoint(), &error);
+    if (!error) break;
+  }
   if (error)
     return absl::UnavailableError(absl::StrCat("connect to ", url.host, " port ", url.port, ": ", error.message()));
   std::unique_ptr<Transport> transport;
