@@ -1,7 +1,9 @@
 #include "cri/streaming/fd_io.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,10 +19,37 @@ namespace wherry::streaming {
 using boost::asio::posix::stream_descriptor;
 using boost::system::error_code;
 
+namespace {
+
+// What a pipe for splice(2) may hold: four reads' worth; more would only make other streams of a session wait longer.
+constexpr size_t kPipeBytes = 256 << 10;
+// Below it, going through a pipe costs more than copying.
+constexpr size_t kWorthSplicing = 16 << 10;
+constexpr size_t kMostPieces = 64;  // in one write, less than IOV_MAX of writev(2)
+
+// On its way from a source to a socket. Empty whenever its source reads.
+struct Pipe {
+  std::shared_ptr<const sys::UniqueFd> out;
+  sys::UniqueFd in;
+};
+
+std::optional<Pipe> MakePipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return std::nullopt;
+  Pipe pipe{std::make_shared<const sys::UniqueFd>(ends[0]), sys::UniqueFd(ends[1])};
+  (void)::fcntl(ends[1], F_SETPIPE_SZ, kPipeBytes);  // else it is smaller, and works as well
+  return pipe;
+}
+
+}  // namespace
+
 struct FdSource::State : std::enable_shared_from_this<State> {
-  State(boost::asio::io_context& io, sys::UniqueFd fd, Events e) : descriptor(io, fd.release()), events(std::move(e)) {}
+  State(boost::asio::io_context& io, sys::UniqueFd fd, Events e, bool may)
+      : descriptor(io, fd.release()), events(std::move(e)), may_splice(may) {}
 
   void Next();
+  ssize_t Read();
+  ssize_t Splice();
   void Wait();
   void End(absl::Status status);
   void Give(size_t bytes);
@@ -28,6 +57,8 @@ struct FdSource::State : std::enable_shared_from_this<State> {
   stream_descriptor descriptor;
   Events events;
   std::shared_ptr<char[]> buffer;
+  bool may_splice;
+  std::optional<Pipe> pipe;     // while there is much to move
   std::optional<size_t> quota;  // what may still be read, once the writer has ended
   bool stopped = false, waiting = false, given = false;
 };
@@ -36,9 +67,7 @@ void FdSource::State::Next() {
   given = false;
   if (stopped || waiting) return;
   if (quota == size_t{0}) return End(absl::OkStatus());
-  if (buffer == nullptr || buffer.use_count() > 1) buffer = std::make_shared_for_overwrite<char[]>(kChunkBytes);
-  const ssize_t n =
-      ::read(descriptor.native_handle(), buffer.get(), std::min(kChunkBytes, quota.value_or(kChunkBytes)));
+  const ssize_t n = pipe.has_value() ? Splice() : Read();
   if (n > 0) return Give(static_cast<size_t>(n));
   if (n == 0 || errno == EIO) return End(absl::OkStatus());
   if (errno == EINTR) return Next();
@@ -48,10 +77,36 @@ void FdSource::State::Next() {
   Wait();
 }
 
+ssize_t FdSource::State::Read() {
+  if (buffer == nullptr || buffer.use_count() > 1) buffer = std::make_shared_for_overwrite<char[]>(kChunkBytes);
+  return ::read(descriptor.native_handle(), buffer.get(), std::min(kChunkBytes, quota.value_or(kChunkBytes)));
+}
+
+ssize_t FdSource::State::Splice() {
+  const ssize_t n = ::splice(descriptor.native_handle(), nullptr, pipe->in.get(), nullptr,
+                             std::min(kPipeBytes, quota.value_or(kPipeBytes)), SPLICE_F_NONBLOCK);
+  if (n >= 0 || errno != EINVAL) return n;
+  // It is of a kind that cannot.
+  may_splice = false;
+  pipe.reset();
+  return Read();
+}
+
 void FdSource::State::Give(size_t bytes) {
   if (quota.has_value()) *quota -= bytes;
   given = true;
-  events.on_chunk({buffer, 0, bytes});
+  Chunk chunk{.size = bytes};
+  if (pipe.has_value()) {
+    chunk.pipe = pipe->out;
+    if (bytes < kWorthSplicing) pipe.reset();
+  } else {
+    chunk.buffer = buffer;
+    if (may_splice && bytes == kChunkBytes) {
+      pipe = MakePipe();
+      buffer.reset();
+    }
+  }
+  events.on_chunk(std::move(chunk));
 }
 
 void FdSource::State::Wait() {
@@ -65,6 +120,7 @@ void FdSource::State::Wait() {
 
 void FdSource::State::End(absl::Status status) {
   stopped = true;
+  pipe.reset();
   error_code ignored;
   descriptor.close(ignored);
   auto on_end = std::move(events.on_end);
@@ -72,8 +128,8 @@ void FdSource::State::End(absl::Status status) {
   on_end(std::move(status));
 }
 
-FdSource::FdSource(boost::asio::io_context& io, sys::UniqueFd fd, Events events)
-    : state_(std::make_shared<State>(io, std::move(fd), std::move(events))) {
+FdSource::FdSource(boost::asio::io_context& io, sys::UniqueFd fd, Events events, bool pipes)
+    : state_(std::make_shared<State>(io, std::move(fd), std::move(events), pipes)) {
   state_->Wait();
 }
 
@@ -108,12 +164,14 @@ struct FdSink::State : std::enable_shared_from_this<State> {
 
   // Returns how many of `bytes` are gone.
   size_t TryWrite(absl::string_view bytes);
+  void Flush();
   void WritePending();
   void Finish();
 
   stream_descriptor descriptor;
   Events events;
   std::string pending;
+  std::vector<iovec> batch;  // none while anything is pending
   bool stopped = false, closing = false, broken = false, waiting = false;
 };
 
@@ -147,6 +205,28 @@ void FdSink::State::WritePending() {
     });
   }
   if (gone > 0) events.on_gone(gone);
+}
+
+void FdSink::State::Flush() {
+  if (batch.empty()) return;
+  const std::vector<iovec> all = std::exchange(batch, {});
+  ssize_t n = ::writev(descriptor.native_handle(), all.data(), static_cast<int>(all.size()));
+  if (n < 0 && errno != EAGAIN && errno != EINTR) broken = true;
+  auto done = static_cast<size_t>(std::max<ssize_t>(0, n));
+  size_t gone = done;
+  for (const iovec& part : all) {
+    const size_t written = std::min(done, part.iov_len);
+    done -= written;
+    if (broken)
+      gone += part.iov_len - written;
+    else
+      pending.append(static_cast<const char*>(part.iov_base) + written, part.iov_len - written);
+  }
+  if (!pending.empty())
+    WritePending();
+  else if (closing)
+    Finish();
+  if (gone > 0 && !stopped) events.on_gone(gone);
 }
 
 void FdSink::State::Finish() {
@@ -185,10 +265,22 @@ void FdSink::Write(absl::string_view bytes) {
   if (gone > 0 && !state->stopped) state->events.on_gone(gone);
 }
 
+void FdSink::WriteLater(absl::string_view bytes) {
+  const std::shared_ptr<State> state = state_;
+  if (state->broken || !state->descriptor.is_open() || !state->pending.empty()) return Write(bytes);
+  state->batch.push_back({const_cast<char*>(bytes.data()), bytes.size()});
+  if (state->batch.size() == kMostPieces) state->Flush();
+}
+
+void FdSink::Flush() {
+  const std::shared_ptr<State> state = state_;
+  state->Flush();
+}
+
 void FdSink::Close() {
   const std::shared_ptr<State> state = state_;
   state->closing = true;
-  if (state->pending.empty() && state->descriptor.is_open()) state->Finish();
+  if (state->pending.empty() && state->batch.empty() && state->descriptor.is_open()) state->Finish();
 }
 
 bool FdSink::broken() const { return state_->broken; }

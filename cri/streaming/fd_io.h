@@ -13,7 +13,8 @@
 // non-blocking descriptors, and may be destroyed at any time, from within their own callbacks too.
 namespace wherry::streaming {
 
-// Reads one chunk, hands it out and reads the next when told to. While there is nothing to read, no buffer is held.
+// Reads one chunk, hands it out and reads the next when told to. While there is nothing to read, no buffer is held. Much data, where
+// the receiver takes pipes, is moved into one by splice(2) rather than read.
 class FdSource {
  public:
   struct Events {
@@ -21,7 +22,8 @@ class FdSource {
     // The end: OK, or the error of read(2). EIO of a terminal whose programs are gone is an end.
     std::function<void(absl::Status)> on_end;
   };
-  FdSource(boost::asio::io_context& io, sys::UniqueFd fd, Events events);
+  // `pipes`: chunks may lie in pipes.
+  FdSource(boost::asio::io_context& io, sys::UniqueFd fd, Events events, bool pipes = false);
   ~FdSource();
 
   void Next();
@@ -47,6 +49,10 @@ class FdSink {
   // Until then everything is kept.
   void Open(sys::UniqueFd fd);
   void Write(absl::string_view bytes);
+  // As Write(), at the next Flush(), together with what else comes until then: `bytes` must stay where they are. Before Open() they
+  // are copied, as by Write().
+  void WriteLater(absl::string_view bytes);
+  void Flush();
   // After what is kept, the reader sees the end; for a socket by shutdown(2).
   void Close();
   bool broken() const;  // the reader has gone

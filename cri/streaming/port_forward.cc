@@ -32,12 +32,13 @@ void PortForward::OnConnected(uint32_t pair, absl::StatusOr<sys::UniqueFd> socke
   // One for each direction, so that they end on their own.
   sys::UniqueFd other(::fcntl(socket->get(), F_DUPFD_CLOEXEC, 0));
   if (!other.valid()) return Fail(pair, sys::Errno("fcntl F_DUPFD_CLOEXEC"));
-  found->second.source = std::make_unique<FdSource>(
-      context_.io, *std::move(socket),
-      FdSource::Events{[this, pair](Chunk chunk) {
-                         if (client_ != nullptr) client_->Send(pair, std::move(chunk));
-                       },
-                       [this, pair](const absl::Status& status) { OnPodEnd(pair, status); }});
+  found->second.source =
+      std::make_unique<FdSource>(context_.io, *std::move(socket),
+                                 FdSource::Events{[this, pair](Chunk chunk) {
+                                                    if (client_ != nullptr) client_->Send(pair, std::move(chunk));
+                                                  },
+                                                  [this, pair](const absl::Status& status) { OnPodEnd(pair, status); }},
+                                 client_->TakesPipes());
   FdSink& sink = *found->second.sink;
   const bool client_ended = found->second.client_ended;
   sink.Open(std::move(other));
@@ -59,8 +60,17 @@ void PortForward::OnWritten(uint32_t pair, size_t bytes) {
 
 void PortForward::OnData(uint32_t pair, absl::string_view data) {
   auto found = connections_.find(pair);
-  if (found != connections_.end()) return found->second.sink->Write(data);
-  if (client_ != nullptr) client_->Consumed(pair, data.size());
+  if (found == connections_.end()) {
+    if (client_ != nullptr) client_->Consumed(pair, data.size());
+    return;
+  }
+  found->second.sink->WriteLater(data);
+  if (batch_.empty() || batch_.back() != pair) batch_.push_back(pair);
+}
+
+void PortForward::OnBatch() {
+  for (uint32_t pair : std::exchange(batch_, {}))
+    if (auto found = connections_.find(pair); found != connections_.end()) found->second.sink->Flush();
 }
 
 void PortForward::OnEnd(uint32_t pair) {

@@ -13,6 +13,7 @@ namespace wherry::streaming {
 class ForwardClient {
  public:
   virtual ~ForwardClient() = default;
+  virtual bool TakesPipes() const { return false; }   // whether chunks may lie in pipes
   virtual void Send(uint32_t pair, Chunk chunk) = 0;  // PortForward::OnSent() follows
   // The pod's program will send no more. Both streams are finished: a client takes the end of the error stream as "no error".
   virtual void End(uint32_t pair) = 0;
@@ -28,7 +29,9 @@ class PortForward final : public std::enable_shared_from_this<PortForward>, publ
   PortForward(Context& context, std::string pod, std::unique_ptr<ForwardClient> client);
 
   void Open(uint32_t pair, uint16_t port);
+  // `data` must stay where it is until OnBatch().
   void OnData(uint32_t pair, absl::string_view data);
+  void OnBatch();
   void OnEnd(uint32_t pair);
   void OnReset(uint32_t pair);
   void OnSent(uint32_t pair);
@@ -54,6 +57,7 @@ class PortForward final : public std::enable_shared_from_this<PortForward>, publ
   const std::string pod_;
   std::unique_ptr<ForwardClient> client_;  // null when the session is over
   std::map<uint32_t, Connection> connections_;
+  std::vector<uint32_t> batch_;  // pairs that got data since the last OnBatch()
 };
 
 }  // namespace wherry::streaming

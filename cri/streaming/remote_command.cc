@@ -61,7 +61,8 @@ void RemoteCommand::Open(Lane lane, sys::UniqueFd fd) {
                                                                 this->output(lane).reading = false;
                                                                 client_->End(lane);
                                                                 FinishIfDone();
-                                                              }});
+                                                              }},
+                                             client_->TakesPipes());
 }
 
 void RemoteCommand::WatchEnd() {

@@ -20,8 +20,9 @@ constexpr size_t kLanes = 5;
 class RemoteClient {
  public:
   virtual ~RemoteClient() = default;
-  virtual void Send(Lane lane, Chunk chunk) = 0;  // RemoteCommand::OnSent() follows
-  virtual void End(Lane lane) = 0;                // nothing more will be sent on it
+  virtual bool TakesPipes() const { return false; }  // whether chunks may lie in pipes
+  virtual void Send(Lane lane, Chunk chunk) = 0;     // RemoteCommand::OnSent() follows
+  virtual void End(Lane lane) = 0;                   // nothing more will be sent on it
   virtual void Consumed(Lane lane, size_t bytes) = 0;
   virtual bool VerdictIsObject() const = 0;
   // Sends what was given and hangs up. The client calls nothing any more.

@@ -25,6 +25,7 @@ class Client final : public ForwardClient {
  public:
   Client(std::shared_ptr<SpdyLink> link, std::shared_ptr<Errors> errors)
       : link_(std::move(link)), errors_(std::move(errors)) {}
+  bool TakesPipes() const override { return link_->TakesPipes(); }
   void Send(uint32_t pair, Chunk chunk) override { link_->Send(pair, std::move(chunk)); }
   void End(uint32_t pair) override {
     link_->Finish(pair);
@@ -78,6 +79,7 @@ class Owner final : public SpdyLink::Owner, public std::enable_shared_from_this<
     auto early = early_.extract(pair.data);
     if (early.empty()) return;
     forward_->OnData(pair.data, early.mapped().bytes);
+    forward_->OnBatch();
     if (early.mapped().ended) forward_->OnEnd(pair.data);
   }
   void OnData(uint32_t id, absl::string_view data) override {
@@ -98,6 +100,7 @@ class Owner final : public SpdyLink::Owner, public std::enable_shared_from_this<
     early_.erase(id);
   }
   void OnSent(uint32_t id) override { forward_->OnSent(id); }
+  void OnBatch() override { forward_->OnBatch(); }
   void OnGone() override {
     waiting_.clear();
     forward_->OnGone();

@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr size_t kReadBytes = 256 << 10;
+constexpr size_t kReadBytes = 260 << 10;  // what a peer like us writes at once, with its headers
 constexpr std::chrono::seconds kTick(1);
 // How long a client may take to hang up after it got everything. What the kernel still holds for it is sent all the same, unless
 // the client goes on to send.
@@ -90,6 +90,7 @@ void SpdyLink::OnRead(error_code error, size_t bytes) {
   last_byte_ = steady_clock::now();
   // `reading_` stays set meanwhile: consuming must not start a read into the buffer that is being looked at.
   const absl::Status status = session_.Receive({read_buffer_.get(), bytes});
+  if (owner_ != nullptr) owner_->OnBatch();
   reading_ = false;
   if (!status.ok()) {
     const std::shared_ptr<Owner> owner = owner_;
@@ -103,13 +104,13 @@ void SpdyLink::OnRead(error_code error, size_t bytes) {
 
 void SpdyLink::Flush() {
   if (!writing_.empty() || gone_) return;
-  for (absl::string_view piece : session_.Gather()) writing_.emplace_back(piece.data(), piece.size());
+  writing_ = session_.Gather();
   if (!writing_.empty()) WriteRest();
 }
 
 void SpdyLink::WriteRest() {
-  transport_->WriteSome(writing_,
-                        [self = shared_from_this()](error_code error, size_t bytes) { self->OnWritten(error, bytes); });
+  transport_->WritePieces(
+      writing_, [self = shared_from_this()](error_code error, size_t bytes) { self->OnWritten(error, bytes); });
 }
 
 void SpdyLink::OnWritten(error_code error, size_t bytes) {
@@ -117,10 +118,11 @@ void SpdyLink::OnWritten(error_code error, size_t bytes) {
   if (error) return Gone();
   last_byte_ = steady_clock::now();
   auto first = writing_.begin();
-  while (first != writing_.end() && bytes >= first->size()) bytes -= (first++)->size();
+  while (first != writing_.end() && bytes >= first->size) bytes -= (first++)->size;
   writing_.erase(writing_.begin(), first);
   if (!writing_.empty()) {
-    writing_.front() += bytes;
+    if (writing_.front().data != nullptr) writing_.front().data += bytes;
+    writing_.front().size -= bytes;
     return WriteRest();
   }
   session_.Sent();

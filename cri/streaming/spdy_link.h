@@ -19,6 +19,8 @@ class SpdyLink final : public std::enable_shared_from_this<SpdyLink>, private sp
     virtual ~Owner() = default;
     // The peer has gone, broke the protocol or was silent for too long. Nothing is called after it.
     virtual void OnGone() = 0;
+    // What one read brought has been given to OnData(): the bytes are gone after it.
+    virtual void OnBatch() {}
   };
 
   // `idle`: without a byte either way it ends.
@@ -30,6 +32,8 @@ class SpdyLink final : public std::enable_shared_from_this<SpdyLink>, private sp
 
   uint32_t Open(const spdy::Headers& headers);  // 0 when the peer takes no more
   void Reply(uint32_t id);
+  // Whether chunks may lie in pipes.
+  bool TakesPipes() const { return transport_->TakesPipes(); }
   void Send(uint32_t id, Chunk chunk);
   void Finish(uint32_t id);
   void Reset(uint32_t id, spdy::Reset why);
@@ -62,7 +66,7 @@ class SpdyLink final : public std::enable_shared_from_this<SpdyLink>, private sp
   std::shared_ptr<Owner> owner_;
   spdy::Session session_;
   std::unique_ptr<char[]> read_buffer_;
-  std::vector<asio::const_buffer> writing_;  // what is left of a write
+  std::vector<Piece> writing_;  // what is left of a write
   asio::steady_timer timer_;
   std::chrono::steady_clock::time_point last_byte_, closed_at_;
   bool reading_ = false, closing_ = false, shut_down_ = false, gone_ = false;

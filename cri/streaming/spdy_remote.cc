@@ -27,6 +27,7 @@ class Client final : public RemoteClient {
  public:
   Client(std::shared_ptr<SpdyLink> link, std::shared_ptr<Ids> ids, int version)
       : link_(std::move(link)), ids_(std::move(ids)), version_(version) {}
+  bool TakesPipes() const override { return link_->TakesPipes(); }
   void Send(Lane lane, Chunk chunk) override { link_->Send((*ids_)[lane], std::move(chunk)); }
   void End(Lane lane) override { link_->Finish((*ids_)[lane]); }
   void Consumed(Lane lane, size_t bytes) override { link_->Consumed((*ids_)[lane], bytes); }

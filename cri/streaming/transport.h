@@ -8,6 +8,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
+#include "cri/streaming/chunk.h"
 
 namespace wherry::streaming {
 
@@ -24,6 +25,10 @@ class Transport {
   virtual void ReadSome(asio::mutable_buffer buffer, Handler handler) = 0;
   // The buffers' memory outlives the operation.
   virtual void WriteSome(const std::vector<asio::const_buffer>& buffers, Handler handler) = 0;
+  // Whether WritePieces() takes pieces that lie in pipes.
+  virtual bool TakesPipes() const { return false; }
+  // WriteSome() for pieces. It may write nothing without an error, when it had to wait until it can.
+  virtual void WritePieces(const std::vector<Piece>& pieces, Handler handler);
   // No more is written: the peer sees the end of the stream after what was.
   virtual void ShutdownWrite() = 0;
   // Ends the operations under way with an error.

@@ -69,8 +69,9 @@ class ForwardOwner final : public WsChannels::Owner {
   explicit ForwardOwner(std::shared_ptr<PortForward> forward, std::shared_ptr<WsChannels> channels)
       : forward_(std::move(forward)), channels_(std::move(channels)) {}
   void OnData(int channel, absl::string_view data) override {
-    if (channel % 2 == 0) return forward_->OnData(static_cast<uint32_t>(channel / 2), data);
-    channels_->Consumed(data.size());  // error streams are ours
+    if (channel % 2 != 0) return channels_->Consumed(data.size());  // error streams are ours
+    forward_->OnData(static_cast<uint32_t>(channel / 2), data);
+    forward_->OnBatch();
   }
   void OnEnd(int) override {}
   void OnSent(int channel) override {

@@ -20,7 +20,8 @@ using streaming::SpdyLink;
 constexpr size_t kBlockBytes = 16 << 20;
 constexpr size_t kPieceBytes = 32 << 10;
 constexpr int kPiecesAhead = 8;
-constexpr int kPort = 18080;
+constexpr uint16_t kPort = 18080;  // and the next two: what wherry-bench-echo does with a connection
+enum class Forward : uint16_t { kEcho, kSource, kSink };
 constexpr double kMB = 1e6;
 
 // What is moved: a block of noise, as often as it takes.
@@ -53,7 +54,7 @@ Data MakeData(int megabytes) {
   return data;
 }
 
-// One transfer: sends all on one stream and expects it back on another.
+// One transfer: sends all on one stream and expects it back on another, or does half of it.
 class Transfer final : public SpdyLink::Owner, public std::enable_shared_from_this<Transfer> {
  public:
   Transfer(std::shared_ptr<SpdyLink> link, const Data& data) : link_(std::move(link)), data_(data) {}
@@ -65,12 +66,17 @@ class Transfer final : public SpdyLink::Owner, public std::enable_shared_from_th
     out_ = link_->Open({{"streamtype", "stdout"}});
     if (with_input) SendSome();
   }
-  void Forward() {
+  void Forward(enum Forward how) {
     link_->Start(shared_from_this());
-    const std::string port = absl::StrCat(kPort);
+    const std::string port = absl::StrCat(kPort + static_cast<uint16_t>(how));
     error_ = link_->Open({{"streamtype", "error"}, {"port", port}, {"requestid", "0"}});
     out_ = in_ = link_->Open({{"streamtype", "data"}, {"port", port}, {"requestid", "0"}});
-    SendSome();
+    if (how == Forward::kEcho) return SendSome();
+    // The other side is told how much it shall be, and a sink answers with one byte when it has all.
+    const uint64_t total = data_.total;
+    if (how == Forward::kSource) sent_ = data_.total;
+    if (how == Forward::kSink) expected_ = 1;
+    link_->Send(in_, streaming::Chunk::Copy({reinterpret_cast<const char*>(&total), sizeof total}));
   }
 
   absl::Status Await(boost::asio::io_context& io) {
@@ -97,10 +103,11 @@ class Transfer final : public SpdyLink::Owner, public std::enable_shared_from_th
     link_->Consumed(id, data.size());
     if (id == error_) return error_text_.append(data.data(), data.size()), void();
     if (id != out_) return;
-    if (!data_.Has(received_, data)) return End(absl::DataLossError("not what was sent came back"));
+    if (expected_ == data_.total && !data_.Has(received_, data))
+      return End(absl::DataLossError("not what was sent came back"));
     received_ += data.size();
-    if (received_ < data_.total) return;
-    End(received_ == data_.total ? absl::OkStatus() : absl::DataLossError("more came back than was sent"));
+    if (received_ < expected_) return;
+    End(received_ == expected_ ? absl::OkStatus() : absl::DataLossError("more came back than was sent"));
   }
   void OnEnd(uint32_t id) override {
     if (id == error_ && !error_text_.empty()) End(absl::UnavailableError(error_text_));
@@ -116,7 +123,7 @@ class Transfer final : public SpdyLink::Owner, public std::enable_shared_from_th
   const std::shared_ptr<SpdyLink> link_;
   const Data& data_;
   uint32_t error_ = 0, in_ = 0, out_ = 0;
-  size_t sent_ = 0, received_ = 0;
+  size_t sent_ = 0, received_ = 0, expected_ = data_.total;
   std::string error_text_;
   std::optional<absl::Status> result_;
 };
@@ -163,7 +170,7 @@ absl::Status AwaitPort(Client& client, const Pod& pod) {
     ASSIGN_OR_RETURN(const std::string url, client.PortForwardUrl(pod.id, kPort));
     ASSIGN_OR_RETURN(std::shared_ptr<SpdyLink> link, streaming::Dial(io, url, streaming::kForwardProtocol, ""));
     auto transfer = std::make_shared<Transfer>(std::move(link), little);
-    transfer->Forward();
+    transfer->Forward(Forward::kEcho);
     last = transfer->Await(io);
     if (last.ok()) return last;
     timespec pause = {0, 50'000'000};
@@ -185,11 +192,14 @@ absl::Status MeasureStreams(Client& client, const Options& options, Report& repo
   RETURN_IF_ERROR(CopyEcho(data_dir));
 
   Pods pods(client, options);
-  ASSIGN_OR_RETURN(Pod pod, pods.StartCommand("streams", {"/data/echo", absl::StrCat(kPort)}, data_dir));
+  ASSIGN_OR_RETURN(Pod pod, pods.StartCommand("streams", {"/data/echo", absl::StrCat(kPort), "/data/block"}, data_dir));
   const std::string repeat =
       absl::StrCat("i=0; while [ $i -lt ", data.total / kBlockBytes, " ]; do cat /data/block; i=$((i+1)); done");
   RETURN_IF_ERROR(AwaitPort(client, pod));
   const std::string& id = pod.container;
+  auto forward_to = [&](Forward how) {
+    return [&, how] { return client.PortForwardUrl(pod.id, kPort + static_cast<uint16_t>(how)); };
+  };
   const std::vector<Run> runs = {
       {"exec_out", "exec, output only", streaming::kRemoteProtocol,
        [&] {
@@ -198,8 +208,12 @@ absl::Status MeasureStreams(Client& client, const Options& options, Report& repo
        [](Transfer& t) { t.Exec(false); }},
       {"exec_both", "exec, input and output at once", streaming::kRemoteProtocol,
        [&] { return client.ExecUrl(id, {"/bin/cat"}, true); }, [](Transfer& t) { t.Exec(true); }},
-      {"forward_both", "port-forward, both ways at once", streaming::kForwardProtocol,
-       [&] { return client.PortForwardUrl(pod.id, kPort); }, [](Transfer& t) { t.Forward(); }}};
+      {"forward_out", "port-forward, from the pod", streaming::kForwardProtocol, forward_to(Forward::kSource),
+       [](Transfer& t) { t.Forward(Forward::kSource); }},
+      {"forward_in", "port-forward, to the pod", streaming::kForwardProtocol, forward_to(Forward::kSink),
+       [](Transfer& t) { t.Forward(Forward::kSink); }},
+      {"forward_both", "port-forward, both ways at once", streaming::kForwardProtocol, forward_to(Forward::kEcho),
+       [](Transfer& t) { t.Forward(Forward::kEcho); }}};
   for (const Run& run : runs) RETURN_IF_ERROR(Measure(run, data, options, report));
   return pods.Remove(pod);
 }

@@ -92,7 +92,7 @@ std::string ClientsBytes(const std::string& url) {
     const uint32_t id = session.Open({{"streamtype", type}});
     if (absl::string_view(type) == "stdin") session.Send(id, streaming::Chunk::Copy(std::string(200, 'x')));
   }
-  for (absl::string_view piece : session.Gather()) absl::StrAppend(&out, piece);
+  for (const streaming::Piece& piece : session.Gather()) out.append(piece.data, piece.size);
   return out;
 }
 

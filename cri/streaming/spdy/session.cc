@@ -289,12 +289,12 @@ void Session::Erase(uint32_t id) {
   ReturnToSession(unconsumed);
 }
 
-std::vector<absl::string_view> Session::Gather() {
-  std::vector<absl::string_view> out;
+std::vector<Piece> Session::Gather() {
+  std::vector<Piece> out;
   flying_.any = true;
   if (!control_.empty()) {
     flying_.control.swap(control_);
-    out.emplace_back(flying_.control);
+    out.push_back({flying_.control.data(), flying_.control.size()});
   }
   size_t bytes = 0;
   // Each stream once: what is left of it waits for its next turn.
@@ -303,13 +303,13 @@ std::vector<absl::string_view> Session::Gather() {
     ready_.pop_front();
     const size_t before = out.size();
     GatherStream(id, &out);
-    for (size_t i = before; i < out.size(); ++i) bytes += out[i].size();
+    for (size_t i = before; i < out.size(); ++i) bytes += out[i].size;
   }
   if (out.empty()) flying_.any = false;
   return out;
 }
 
-void Session::GatherStream(uint32_t id, std::vector<absl::string_view>* out) {
+void Session::GatherStream(uint32_t id, std::vector<Piece>* out) {
   Stream* stream = FindStream(id);
   if (stream == nullptr) return;
   stream->queued = false;
@@ -323,7 +323,7 @@ void Session::GatherStream(uint32_t id, std::vector<absl::string_view>* out) {
       if (stream->send_window > 0) Queue(id, *stream);
       return;
     }
-    piece = {chunk.buffer, chunk.begin, n};
+    piece = {chunk.buffer, chunk.begin, n, chunk.pipe};
     chunk.begin += n;
     chunk.size -= n;
     stream->send_window -= static_cast<int64_t>(n);
@@ -332,8 +332,13 @@ void Session::GatherStream(uint32_t id, std::vector<absl::string_view>* out) {
   }
   const bool fin = stream->chunks.empty() && stream->finishing;
   if (piece.size > 0 || fin) {
-    out->emplace_back(flying_.headers.emplace_back(DataHeader(id, fin ? kFlagFin : 0, piece.size)));
-    if (piece.size > 0) out->push_back(piece.view());
+    const std::string& header = flying_.headers.emplace_back(DataHeader(id, fin ? kFlagFin : 0, piece.size));
+    out->push_back({header.data(), header.size()});
+    if (piece.pipe != nullptr) {
+      out->push_back({nullptr, piece.size, piece.pipe->get()});
+    } else if (piece.size > 0) {
+      out->push_back({piece.buffer.get() + piece.begin, piece.size});
+    }
   }
   if (stream->chunks.empty()) flying_.drained.push_back(id);
   if (fin) {

@@ -28,7 +28,7 @@ class Session final : private FrameReader::Visitor {
 
   static constexpr size_t kMaxStreams = 2048;             // at a time, of the peer's; more are refused
   static constexpr int64_t kInitialWindow = 64 << 10;     // until SETTINGS or WINDOW_UPDATE say otherwise
-  static constexpr int64_t kStreamWindow = 256 << 10;     // ours, a stream
+  static constexpr int64_t kStreamWindow = 512 << 10;     // ours, a stream
   static constexpr int64_t kSessionWindow = 1 << 20;      // ours, all streams together
   static constexpr size_t kMaxControlQueued = 256 << 10;  // answers that a peer does not fetch
 
@@ -70,7 +70,7 @@ class Session final : private FrameReader::Visitor {
   void GoAway(spdy::GoAway why);
 
   // What to write next, in order; valid until Sent(). Empty: nothing now. Not again before Sent().
-  std::vector<absl::string_view> Gather();
+  std::vector<Piece> Gather();
   void Sent();
 
   size_t unconsumed() const { return unconsumed_; }
@@ -108,7 +108,7 @@ class Session final : private FrameReader::Visitor {
   void Erase(uint32_t id);
   void ReturnToSession(size_t bytes);
   void GiveBack(uint32_t id, size_t* unreturned, int64_t window);
-  void GatherStream(uint32_t id, std::vector<absl::string_view>* out);
+  void GatherStream(uint32_t id, std::vector<Piece>* out);
 
   const Role role_;
   Events& events_;

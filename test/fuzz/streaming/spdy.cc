@@ -53,7 +53,7 @@ class Owner final : public Session::Events {
   }
   void Fetch() {
     size_t bytes = 0;
-    for (absl::string_view piece : session.Gather()) bytes += piece.size();
+    for (const auto& piece : session.Gather()) bytes += piece.size;
     Demand(bytes <= 2 * Session::kMaxControlQueued + (1 << 20));  // output is bounded
     if (bytes > 0) session.Sent();
   }

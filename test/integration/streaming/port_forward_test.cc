@@ -141,6 +141,93 @@ TEST_F(PortForwardTest, TwoHundredConnectionsAtOnce) {
       [&] { return std::all_of(pairs.begin(), pairs.end(), [&](auto& p) { return client.streams[p.data].ended; }); }));
 }
 
+// The byte at `at` of what a pair carries, which is in no other place the same for long.
+char ByteAt(size_t at, uint32_t pair) { return static_cast<char>((at * 2654435761U + pair) >> 11); }
+
+TEST_F(PortForwardTest, MuchGoesBothWaysUnchanged) {
+  constexpr size_t kBytes = 16 << 20;
+  Listener echo(Echo);
+  SpdyClient client(Forward(), kForward);
+  std::map<uint32_t, size_t> got;
+  size_t wrong = 0;
+  client.on_data = [&](uint32_t id, absl::string_view data) {
+    for (char byte : data) wrong += byte != ByteAt(got[id]++, id);
+  };
+  for (int i = 0; i < 2; ++i) {
+    const Pair pair = Open(client, echo.port, i);
+    std::string all(kBytes, '\0');
+    for (size_t at = 0; at < kBytes; ++at) all[at] = ByteAt(at, pair.data);
+    client.Send(pair.data, all);
+    client.Finish(pair.data);
+    got[pair.data] = 0;
+  }
+  ASSERT_TRUE(client.Until([&] {
+    return std::all_of(got.begin(), got.end(), [&](const auto& pair) { return client.streams[pair.first].ended; });
+  }));
+  for (const auto& [id, bytes] : got) EXPECT_EQ(bytes, kBytes);
+  EXPECT_EQ(wrong, 0u);
+}
+
+// Without windows only the connection itself holds a sender up, in the midst of whatever it was writing.
+TEST_F(PortForwardTest, ASlowClientWithoutWindowsGetsAll) {
+  constexpr size_t kBytes = 32 << 20;
+  std::string all(kBytes, '\0');
+  for (size_t at = 0; at < kBytes; ++at) all[at] = ByteAt(at, 0);
+  Listener source(
+      [&](int fd) { EXPECT_EQ(::send(fd, all.data(), kBytes, MSG_NOSIGNAL), static_cast<ssize_t>(kBytes)); });
+  SpdyClient client(Forward(), kForward);
+  client.HaveNoWindows();
+  std::string got;
+  const Pair pair = Open(client, source.port, 0);
+  client.on_data = [&](uint32_t id, absl::string_view data) {
+    if (id == pair.data) absl::StrAppend(&got, data);
+  };
+  ASSERT_TRUE(client.Until([&] { return client.streams[pair.data].ended; }));
+  EXPECT_TRUE(got == all) << got.size();  // not EXPECT_EQ, which would print them
+}
+
+TEST_F(PortForwardTest, ASlowPodGetsAll) {
+  constexpr size_t kBytes = 8 << 20;
+  Listener sink([](int fd) {
+    const int little = 128 << 10;
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+    char buffer[5000];
+    size_t got = 0, wrong = 0;
+    for (ssize_t n = 1; got < kBytes && n > 0; got += static_cast<size_t>(n)) {
+      n = ::read(fd, buffer, sizeof(buffer));
+      for (ssize_t i = 0; i < n; ++i) wrong += buffer[i] != ByteAt(got + static_cast<size_t>(i), 0);
+    }
+    const std::string answer = absl::StrCat(got, " bytes, ", wrong, " wrong");
+    ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL);
+  });
+  SpdyClient client(Forward(), kForward);
+  const Pair pair = Open(client, sink.port, 0);
+  std::string all(kBytes, '\0');
+  for (size_t at = 0; at < kBytes; ++at) all[at] = ByteAt(at, 0);
+  client.Send(pair.data, all);
+  ASSERT_TRUE(client.Until([&] { return client.streams[pair.data].ended; }));
+  EXPECT_EQ(client.streams[pair.data].data, absl::StrCat(kBytes, " bytes, 0 wrong"));
+}
+
+// Wherever in a frame the server is.
+TEST_F(PortForwardTest, AResetAmidMuchDataLeavesTheSessionWhole) {
+  Listener endless([](int fd) {
+    const std::string much(300'000, 'x');
+    while (::send(fd, much.data(), much.size(), MSG_NOSIGNAL) > 0) continue;
+  });
+  Listener echo(Echo);
+  SpdyClient client(Forward(), kForward);
+  for (int round = 0; round < 40; round += 2) {
+    const Pair cut = Open(client, endless.port, round);
+    ASSERT_TRUE(
+        client.Until([&] { return client.streams[cut.data].data.size() > static_cast<size_t>(round) * 20'000; }));
+    client.session.Reset(cut.data, spdy::Reset::kCancel);
+    const Pair good = Open(client, echo.port, round + 1);
+    client.Send(good.data, absl::StrCat("still ", round));
+    ASSERT_TRUE(client.Until([&] { return client.streams[good.data].data == absl::StrCat("still ", round); }));
+  }
+}
+
 // One that reads nothing holds up only itself, with a client that keeps to windows.
 TEST_F(PortForwardTest, AStuckConnectionHoldsUpNoOther) {
   std::atomic<bool> over{false};

@@ -275,6 +275,12 @@ uint32_t SpdyClient::Open(const spdy::Headers& headers) {
 void SpdyClient::Send(uint32_t id, const std::string& bytes) { session.Send(id, Chunk::Copy(bytes)); }
 void SpdyClient::Finish(uint32_t id) { session.Finish(id); }
 
+void SpdyClient::HaveNoWindows() {
+  (void)session.Gather();
+  session.Sent();
+  windows_ = false;
+}
+
 void SpdyClient::OpenRemote(Streams wanted) {
   names["error"] = Open({{"streamtype", "error"}});
   if (wanted.in) names["stdin"] = Open({{"streamtype", "stdin"}});
@@ -289,7 +295,7 @@ void SpdyClient::OnData(uint32_t id, absl::string_view data) {
   } else {
     absl::StrAppend(&streams[id].data, data);
   }
-  session.Consumed(id, data.size());
+  if (windows_) session.Consumed(id, data.size());
 }
 
 bool SpdyClient::Until(const std::function<bool()>& done) {
@@ -298,7 +304,7 @@ bool SpdyClient::Until(const std::function<bool()>& done) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!done() && !closed) {
     if (out.empty()) {
-      for (absl::string_view piece : session.Gather()) absl::StrAppend(&out, piece);
+      for (const streaming::Piece& piece : session.Gather()) out.append(piece.data, piece.size);
       if (!out.empty()) session.Sent();
     }
     pollfd poll{connection.fd(), static_cast<short>(POLLIN | (out.empty() ? 0 : POLLOUT)), 0};

@@ -84,6 +84,8 @@ class SpdyClient final : public spdy::Session::Events {
   uint32_t Open(const spdy::Headers& headers);
   void Send(uint32_t id, const std::string& bytes);
   void Finish(uint32_t id);
+  // As Kubernetes' own clients do: the server is told of no windows. Before anything else.
+  void HaveNoWindows();
   // Talks until `done`, or the server hangs up. False, and a failed test, after 30 s.
   bool Until(const std::function<bool()>& done);
   bool UntilClosed() {
@@ -101,6 +103,7 @@ class SpdyClient final : public spdy::Session::Events {
   const std::string& text(const std::string& name) { return streams[names[name]].data; }
 
  private:
+  bool windows_ = true;
   void OnStream(uint32_t, const spdy::Headers&) override {}
   void OnReply(uint32_t id, const spdy::Headers&) override { streams[id].replied = true; }
   void OnData(uint32_t id, absl::string_view data) override;
