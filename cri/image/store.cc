@@ -166,8 +166,9 @@ class Store final : public ImageStore {
   }
   // Takes a directory out of layers/ and deletes it in the background.
   absl::Status Discard(const std::string& layer_name);
+  // What cannot be deleted is tried again, by the next start too.
   void DeleteLater(const std::string& staging_name) {
-    sweeper_.Post([this, staging_name] { (void)RemoveTree(dirs_.staging(), staging_name); });
+    sweeper_.PostUntilDone([this, staging_name] { return RemoveTree(dirs_.staging(), staging_name).ok(); });
   }
 
   const Options options_;
