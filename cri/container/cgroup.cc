@@ -20,7 +20,7 @@ absl::StatusOr<shim::v1::Cgroup> PrepareCgroup(Core& core, const store::Containe
   const std::string& path = record.cgroup_path();
   ASSIGN_OR_RETURN(cgroup::Resources resources, ToCgroup(record.resources()));
   if (record.pids_limit() > 0) resources.pids_limit = record.pids_limit();
-  ASSIGN_OR_RETURN(std::vector<cgroup::DeviceRule> rules, DeviceRules(record.config().devices(), all_devices));
+  std::vector<cgroup::DeviceRule> rules = BaseDeviceRules(all_devices);
   for (const auto& rule : record.device_rules())
     rules.push_back({rule.type() == "b" ? 'b' : 'c', rule.major_number(), rule.minor_number(), rule.access()});
   ASSIGN_OR_RETURN(hold, core.cgroups.CreateLeaf(path, resources));

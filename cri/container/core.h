@@ -125,16 +125,18 @@ absl::StatusOr<ImageLayers> HoldMountedImages(Core& core, store::ContainerRecord
 // Keeps the container's image and those that it mounts again, after a restart. What is gone makes a later Start fail, not us.
 void HoldAgain(Core& core, const store::ContainerRecord& record);
 
-// What the mounts of a container are of is there afterwards. `wanted` is asked whether the pod is ready still.
-absl::Status EnsureSources(Core& core, const store::ContainerRecord& record, absl::FunctionRef<absl::Status()> wanted);
+// What the mounts of a container are of is there afterwards, and `record` has the rules for the devices that it asks for. `wanted` is
+// asked whether the pod is ready still.
+absl::Status EnsureSources(Core& core, store::ContainerRecord& record, absl::FunctionRef<absl::Status()> wanted);
 
 // All of a pod: SIGKILLs every container and waits until the records say EXITED, and lets no creation wait for the host's files any
 // more, for the caller to have written first that the pod is not ready; removes every container.
 absl::Status KillAll(Core& core, const std::string& pod_id);
 absl::Status RemoveAll(Core& core, const std::string& pod_id);
 
-// A container has ended: completes the record, wakes waiters, then tells the shim and removes the cgroup.
-void OnExit(Core& core, const std::string& pod_id, const shim::v1::ContainerExited& event);
+// A container has ended: completes the record, wakes waiters, then tells the shim and removes the cgroup. An error when the record could
+// not be written: nothing is done then, and it can be called again.
+absl::Status OnExit(Core& core, const std::string& pod_id, const shim::v1::ContainerExited& event);
 // The same when the shim cannot tell any more: what is left in the cgroup is killed. No-op unless it was running.
 absl::Status MarkLost(Core& core, const std::string& id, const std::string& message);
 

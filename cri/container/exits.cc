@@ -55,9 +55,9 @@ absl::Status Handle(Core& core, const std::string& pod_id, const std::string& id
 
 }  // namespace
 
-void OnExit(Core& core, const std::string& pod_id, const shim::v1::ContainerExited& event) {
-  absl::Status status = Handle(core, pod_id, event.container_id(), event.exit());
-  if (!status.ok()) spdlog::error("end of container {}: {}", event.container_id(), std::string(status.message()));
+absl::Status OnExit(Core& core, const std::string& pod_id, const shim::v1::ContainerExited& event) {
+  return sys::Annotate(Handle(core, pod_id, event.container_id(), event.exit()),
+                       absl::StrCat("end of container ", event.container_id()));
 }
 
 absl::Status MarkLost(Core& core, const std::string& id, const std::string& message) {

@@ -20,7 +20,7 @@ absl::Status Looks::Join(const std::string& key, Work look, std::shared_ptr<Look
   auto made = std::make_shared<Look>();
   try {
     std::thread([shared = shared_, key, made, look = std::move(look)] {
-      absl::Status result = look([&](std::string doing) {
+      absl::StatusOr<Seen> result = look([&](std::string doing) {
         absl::MutexLock lock(&shared->mutex);
         made->doing = std::move(doing);
       });
@@ -37,8 +37,8 @@ absl::Status Looks::Join(const std::string& key, Work look, std::shared_ptr<Look
   return absl::OkStatus();
 }
 
-absl::Status Looks::Take(const std::string& pod, const std::string& key, Work look,
-                         absl::FunctionRef<absl::Status()> wanted) {
+absl::StatusOr<Looks::Seen> Looks::Take(const std::string& pod, const std::string& key, Work look,
+                                        absl::FunctionRef<absl::Status()> wanted) {
   Waiter waiter{pod};
   std::shared_ptr<Look> joined;
   {

@@ -1,18 +1,21 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "runtime/sys/clock.h"
 
-// Looks at the host's files that may take for ever: a mount's source on a file server that is gone holds whoever asks for it, and
+// Looks at the host's files that may take for ever: a mount's source or a device on a file server that is gone holds whoever asks for it, and
 // nothing short of the process' end frees a thread from such a system call. So a thread of its own looks, and is left to itself when
 // nobody wants to know any more; it ends with the server's return or with wherryd.
 namespace wherry::container {
@@ -25,22 +28,23 @@ class Looks {
 
   // What a look is about to do, for the error that tells where it hangs.
   using Say = std::function<void(std::string)>;
-  using Work = std::function<absl::Status(const Say&)>;
+  using Seen = std::vector<struct statx>;
+  using Work = std::function<absl::StatusOr<Seen>(const Say&)>;
 
   explicit Looks(absl::Duration patience = kPatience) : patience_(patience) {}
 
   // What `look` says, which must not need anything that may end before it. Two with the same key are one, so that the retries of a
   // kubelet do not add up. DeadlineExceeded after a while, ResourceExhausted when too many hang, and Cancelled once the pod is
   // Abandon()ed; that this has not been before is for `wanted` to say.
-  absl::Status Take(const std::string& pod, const std::string& key, Work look,
-                    absl::FunctionRef<absl::Status()> wanted);
+  absl::StatusOr<Seen> Take(const std::string& pod, const std::string& key, Work look,
+                            absl::FunctionRef<absl::Status()> wanted);
   void Abandon(const std::string& pod);
 
  private:
   struct Look {
     bool over = false;
     std::string doing;
-    absl::Status result;
+    absl::StatusOr<Seen> result;
   };
   // Outlives the looks that never end.
   struct Shared {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -67,10 +68,16 @@ class Joins {
       }
       operation = it->second = std::make_shared<Operation>();
     }
-    auto result = std::make_unique<Result>(work());
-    absl::MutexLock lock(&mutex_);
-    operation->result = std::move(result);
-    running_.erase(key);
+    std::unique_ptr<Result> result;
+    absl::Cleanup publish = [&] {
+      // A library's exception, which the edge makes an error of, must not leave the key to hang whoever asks next.
+      if (result == nullptr) result = std::make_unique<Result>(absl::InternalError("it ended by an exception"));
+      absl::MutexLock lock(&mutex_);
+      operation->result = std::move(result);
+      running_.erase(key);
+    };
+    result = std::make_unique<Result>(work());
+    std::move(publish).Invoke();
     return *operation->result;
   }
 

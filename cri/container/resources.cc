@@ -1,8 +1,5 @@
 #include "cri/container/resources.h"
 
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-
 #include <map>
 
 #include "absl/strings/match.h"
@@ -48,28 +45,6 @@ absl::Status SetMemory(const ::runtime::v1::LinuxContainerResources& from, cgrou
   return absl::OkStatus();
 }
 
-absl::StatusOr<cgroup::DeviceRule> RuleFor(const ::runtime::v1::Device& device) {
-  struct stat st;
-  if (::stat(device.host_path().c_str(), &st) != 0) {
-    return sys::Annotate(sys::Errno(absl::StrCat("stat \"", device.host_path(), "\"")), "devices");
-  }
-  if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat("devices: \"", device.host_path(), "\" is no device node"));
-  }
-  for (char c : device.permissions()) {
-    if (!absl::StrContains("rwm", absl::string_view(&c, 1))) {
-      return absl::InvalidArgumentError(absl::StrCat("devices: permissions \"", device.permissions(), "\" of \"",
-                                                     device.host_path(), "\" are not of rwm"));
-    }
-  }
-  cgroup::DeviceRule rule;
-  rule.type = S_ISCHR(st.st_mode) ? 'c' : 'b';
-  rule.major = ::major(st.st_rdev);
-  rule.minor = ::minor(st.st_rdev);
-  if (!device.permissions().empty()) rule.access = device.permissions();
-  return rule;
-}
-
 }  // namespace
 
 absl::StatusOr<cgroup::Resources> ToCgroup(const ::runtime::v1::LinuxContainerResources& resources) {
@@ -109,21 +84,33 @@ void MergeResources(const ::runtime::v1::LinuxContainerResources& from, ::runtim
   }
 }
 
-absl::StatusOr<std::vector<cgroup::DeviceRule>> DeviceRules(
-    const google::protobuf::RepeatedPtrField<::runtime::v1::Device>& devices, bool privileged) {
-  if (privileged) return std::vector<cgroup::DeviceRule>{{'a', -1, -1, "rwm"}};
-  std::vector<cgroup::DeviceRule> rules = {
+absl::StatusOr<store::DeviceRule> RuleFor(const ::runtime::v1::Device& device, const struct statx& host) {
+  if (!S_ISCHR(host.stx_mode) && !S_ISBLK(host.stx_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", device.host_path(), "\" is no device node"));
+  }
+  for (char c : device.permissions()) {
+    if (!absl::StrContains("rwm", absl::string_view(&c, 1))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("permissions \"", device.permissions(), "\" of \"", device.host_path(), "\" are not of rwm"));
+    }
+  }
+  store::DeviceRule rule;
+  rule.set_type(S_ISCHR(host.stx_mode) ? "c" : "b");
+  rule.set_major_number(host.stx_rdev_major);
+  rule.set_minor_number(host.stx_rdev_minor);
+  rule.set_access(device.permissions().empty() ? "rwm" : device.permissions());
+  return rule;
+}
+
+std::vector<cgroup::DeviceRule> BaseDeviceRules(bool privileged) {
+  if (privileged) return {{'a', -1, -1, "rwm"}};
+  return {
       {'c', -1, -1, "m"}, {'b', -1, -1, "m"},    // mknod
       {'c', 1, 3, "rwm"}, {'c', 1, 5, "rwm"},    // null, zero
       {'c', 1, 7, "rwm"}, {'c', 1, 8, "rwm"},    // full, random
       {'c', 1, 9, "rwm"}, {'c', 5, 0, "rwm"},    // urandom, tty
       {'c', 5, 2, "rwm"}, {'c', 136, -1, "rwm"}  // ptmx, pts
   };
-  for (const auto& device : devices) {
-    ASSIGN_OR_RETURN(cgroup::DeviceRule rule, RuleFor(device));
-    rules.push_back(rule);
-  }
-  return rules;
 }
 
 }  // namespace wherry::container

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 #include <vector>
 
@@ -22,9 +24,10 @@ void MergeResources(const ::runtime::v1::LinuxContainerResources& from, ::runtim
 // The handler's limits where the request has none.
 void AddBaseLimits(const config::Handler& handler, store::ContainerRecord& record);
 
-// What a container may do with device nodes: the harmless ones, ptys, making nodes (but not opening them), and `devices`.
-// InvalidArgument when a host path is no device.
-absl::StatusOr<std::vector<cgroup::DeviceRule>> DeviceRules(
-    const google::protobuf::RepeatedPtrField<::runtime::v1::Device>& devices, bool privileged);
+// What every container may do with device nodes: the harmless ones, ptys, and making nodes (but not opening them); everything when
+// it is privileged.
+std::vector<cgroup::DeviceRule> BaseDeviceRules(bool privileged);
+// What it may do besides with a device that it asks for, by what is at its host path. InvalidArgument when that is no device.
+absl::StatusOr<store::DeviceRule> RuleFor(const ::runtime::v1::Device& device, const struct statx& host);
 
 }  // namespace wherry::container

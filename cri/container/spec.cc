@@ -33,9 +33,6 @@ absl::Status SetPaths(const SpecInput& input, shim::v1::Rootfs& rootfs) {
 }
 
 absl::Status AddDevices(const ::runtime::v1::ContainerConfig& config, shim::v1::Rootfs& rootfs) {
-  // Also checks that each is a device.
-  auto rules = DeviceRules(config.devices(), false);
-  if (!rules.ok()) return rules.status();
   for (const auto& device : config.devices()) {
     auto& added = *rootfs.add_devices();
     ASSIGN_OR_RETURN(*added.mutable_path(), CleanPath(device.container_path(), "devices.container_path"));

@@ -1,6 +1,7 @@
 // What the shims tell. The hub's thread only hands over; the work may wait for leases and disks.
 #include <spdlog/spdlog.h>
 
+#include "absl/strings/str_cat.h"
 #include "cri/pod/core.h"
 #include "runtime/sys/status.h"
 
@@ -24,11 +25,19 @@ absl::Status Lose(Core& core, const std::string& pod_id) {
   return result;
 }
 
+// A shim tells once, and nobody asks again. What failed is mostly the disk under the records.
+bool IsDone(const absl::Status& status, int tried_before) {
+  if (!status.ok() && tried_before == 0)
+    spdlog::error("{}; it is tried until it succeeds", std::string(status.message()));
+  return status.ok();
+}
+
 }  // namespace
 
 void Core::ContainerExited(const std::string& pod_id, const shim::v1::ContainerExited& event) {
   containers.ends.End(event.container_id(), event.exit());
-  containers.workers.Submit([this, pod_id, event] { container::OnExit(containers, pod_id, event); });
+  containers.workers.SubmitUntilDone(
+      [this, pod_id, event](int before) { return IsDone(container::OnExit(containers, pod_id, event), before); });
 }
 
 void Core::ExecExited(const std::string&, const shim::v1::ExecExited& event) {
@@ -37,9 +46,8 @@ void Core::ExecExited(const std::string&, const shim::v1::ExecExited& event) {
 
 void Core::ShimLost(const std::string& pod_id) {
   containers.ends.ShimLost(pod_id);
-  containers.workers.Submit([this, pod_id] {
-    absl::Status status = Lose(*this, pod_id);
-    if (!status.ok()) spdlog::error("lost shim of pod sandbox {}: {}", pod_id, std::string(status.message()));
+  containers.workers.SubmitUntilDone([this, pod_id](int before) {
+    return IsDone(sys::Annotate(Lose(*this, pod_id), absl::StrCat("lost shim of pod sandbox ", pod_id)), before);
   });
 }
 

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <new>
 
 #include "absl/synchronization/mutex.h"
 #include "cri/config/config.h"
@@ -48,7 +49,15 @@ sigset_t BlockSignals() {
   return set;
 }
 
+// A request that ends halfway, by std::bad_alloc, leaves behind what only the next start tidies up; so that comes at once.
+[[noreturn]] void EndWithoutMemory() {
+  constexpr char kText[] = "wherryd: out of memory\n";
+  (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
+  ::_exit(1);
+}
+
 int Serve(const wherry::config::Config& config) {
+  std::set_new_handler(EndWithoutMemory);
   mallopt(M_ARENA_MAX, 2);  // gRPC's many threads would each keep a heap of their own
   // Debian builds Abseil with its search for lock cycles, which each lock of gRPC would pay for.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

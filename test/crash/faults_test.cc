@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 #include <fstream>
@@ -67,6 +68,15 @@ class FaultsTest : public NothingLeftTest {
     cri::ListImagesResponse images;
     EXPECT_TRUE(Call(node.images(), &cri::ImageService::Stub::ListImages, cri::ListImagesRequest(), &images).ok());
     EXPECT_EQ(images.images_size(), 1);
+  }
+  // Whether wherryd answers; else it has ended.
+  bool Lives() {
+    while (waitpid(node.pid(), nullptr, WNOHANG) == 0) {
+      cri::VersionResponse version;
+      if (Call(node.runtime(), &cri::RuntimeService::Stub::Version, cri::VersionRequest(), &version, 5).ok())
+        return true;
+    }
+    return false;
   }
   // All but the good pod go.
   void RemoveBadPods() {
@@ -151,6 +161,25 @@ TEST_F(FaultsTest, AVolumeThatDoesNotAnswer) {
   ExpectNothingLeft();
 }
 
+TEST_F(FaultsTest, ADeviceThatDoesNotAnswer) {
+  HungFiles hung("/mnt/hung");
+  const std::string bad = node.RunPod("bad");
+  cri::CreateContainerRequest request = node.CreateRequest(bad, "c", {"sleep", "1000"});
+  auto& device = *request.mutable_config()->add_devices();
+  device.set_host_path(hung.path() + "/device");
+  device.set_container_path("/dev/device");
+  auto created = Async([&] {
+    cri::CreateContainerResponse response;
+    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
+  });
+  AwaitAsked(hung);
+  ExpectOthersGoOn();
+  ExpectGone(bad);
+  EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
+  hung.End();
+  ExpectNothingLeft();
+}
+
 // The kubelet stops nothing before its removal when wherryd has been asked and has not answered.
 TEST_F(FaultsTest, APodIsRemovedWhoseVolumeDoesNotAnswer) {
   HungFiles hung("/mnt/hung");
@@ -199,6 +228,40 @@ TEST_F(FaultsTest, AVolumeOnABrokenDisk) {
   ExpectOthersGoOn();
   node.RemovePod(bad);
   broken.End();
+  ExpectNothingLeft();
+}
+
+// It says so, or it dies of it and is started again, which is what its service is told to do. Nobody waits for ever, and afterwards all is
+// as if nothing had been asked for.
+TEST_F(FaultsTest, LessMemoryThanWherrydNeeds) {
+  struct rlimit old {
+  }, low{};
+  ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, nullptr, &old), 0);
+  for (const rlim_t more : {0, 256 << 10, 2 << 20, 16 << 20}) {
+    std::ifstream in("/proc/" + std::to_string(node.pid()) + "/statm");
+    rlim_t pages = 0;
+    in >> pages;
+    low = {pages * 4096 + more, old.rlim_max};
+    ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, &low, nullptr), 0);
+    std::vector<std::future<grpc::Status>> calls;
+    calls.reserve(8);
+    for (int i = 0; i < 8; ++i) {
+      calls.push_back(Async([this, i] {
+        cri::RunPodSandboxRequest request;
+        *request.mutable_config() = node.PodConfig("bad" + std::to_string(i));
+        cri::RunPodSandboxResponse response;
+        return Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
+      }));
+    }
+    for (auto& call : calls) EXPECT_NE(call.get().error_code(), grpc::DEADLINE_EXCEEDED);
+    if (Lives()) {
+      ASSERT_EQ(prlimit(node.pid(), RLIMIT_AS, &old, nullptr), 0);
+    } else {
+      node.Start();
+    }
+    ExpectOthersGoOn();
+    RemoveBadPods();
+  }
   ExpectNothingLeft();
 }
 
@@ -325,18 +388,47 @@ class FullStoreTest : public FaultsTest {
     }
     close(fd);
   }
+  // Until the log of the database, which has room of its own, is full too.
+  grpc::Status UseUpTheLog() {
+    grpc::Status status;
+    for (int i = 0; i < 200 && status.ok(); ++i) {
+      cri::RunPodSandboxRequest request;
+      *request.mutable_config() = node.PodConfig("bad" + std::to_string(i));
+      cri::RunPodSandboxResponse response;
+      status = Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
+    }
+    return status;
+  }
+  bool LogSays(const std::string& text) {
+    std::ifstream in(node.dir() + "/wherryd.log");
+    return std::string(std::istreambuf_iterator<char>(in), {}).find(text) != std::string::npos;
+  }
   std::string Filler() const { return node.dir() + "/lib/filler"; }
 };
 
+// A shim tells of an end once.
+TEST_F(FullStoreTest, EndsThatCouldNotBeRecordedAreRecordedLater) {
+  const std::string pod = node.RunPod("ends"), lost = node.RunPod("lost");
+  const std::string container =
+      node.Run(pod, "c", {"sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do usleep 1000; done"});
+  const std::string without_shim = node.Run(lost, "c", {"sleep", "1000"});
+  Eventually("the trap", [&] { return !node.LogText(container).empty(); });
+  ASSERT_NO_FATAL_FAILURE(Fill());
+  ASSERT_FALSE(UseUpTheLog().ok());
+  EXPECT_EQ(node.Exec(container, {"kill", "-TERM", "1"}).exit_code(), 0);
+  ASSERT_EQ(kill(ShimOf(lost), SIGKILL), 0);
+  Eventually("wherryd to fail", [&] { return LogSays("end of container " + container) && LogSays("lost shim of"); });
+  ASSERT_EQ(unlink(Filler().c_str()), 0);
+  EXPECT_EQ(node.WaitExited(container).exit_code(), 3);
+  EXPECT_EQ(node.WaitExited(without_shim).exit_code(), 137);
+  ExpectOthersGoOn();
+  RemoveBadPods();
+  ExpectNothingLeft();
+}
+
 TEST_F(FullStoreTest, AFullDiskUnderTheStore) {
   ASSERT_NO_FATAL_FAILURE(Fill());
-  grpc::Status status;
-  for (int i = 0; i < 200 && status.ok(); ++i) {  // what the log of the database has room for
-    cri::RunPodSandboxRequest request;
-    *request.mutable_config() = node.PodConfig("bad" + std::to_string(i));
-    cri::RunPodSandboxResponse response;
-    status = Call(node.runtime(), &cri::RuntimeService::Stub::RunPodSandbox, request, &response);
-  }
+  const grpc::Status status = UseUpTheLog();
   EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED) << status.error_message();
   ExpectReadsGoOn();
   EXPECT_EQ(node.Exec(neighbour_, {"true"}).exit_code(), 0);
