@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <fstream>
 
 #include "test/e2e/node.h"
 
@@ -65,8 +66,20 @@ TEST_F(ContainerExecTest, ABackgroundChildWithThePipeHoldsNobodyUp) {
   EXPECT_EQ(response_.stderr(), "wrong\n");
 }
 
+// The most memory that the process has had, in MiB.
+size_t PeakMemory(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/status");
+  size_t kb = 0;
+  for (std::string word; in >> word;)
+    if (word == "VmHWM:") in >> kb;
+  return kb >> 10;
+}
+
 TEST_F(ContainerExecTest, OutputBeyondTheLimitIsCutToWhatAClientTakes) {
-  auto status = Exec("head -c 20000000 /dev/zero; head -c 20000000 /dev/zero >&2; exit 4", 60, seconds(60), &response_);
+  const size_t before = PeakMemory(node.pid());
+  auto status =
+      Exec("head -c 80000000 /dev/zero; head -c 20000000 /dev/zero >&2; exit 4", 60, seconds(60), &response_);
+  EXPECT_LT(PeakMemory(node.pid()), before + 100);
   EXPECT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response_.exit_code(), 4);
   EXPECT_GE(response_.stdout().size(), size_t{7} << 20);

@@ -34,7 +34,10 @@ class ThreatsTest : public NodeTest {
 
 // CVE-2019-5736: the only program of ours that a container can name is the shim's, as PID 1 of a shared PID namespace.
 TEST_F(ThreatsTest, TheRuntimesProgramCannotBeWrittenFromInside) {
-  const std::string program = Text(WHERRY_BIN_DIR "/wherry-shim");
+  const std::string path = WHERRY_BIN_DIR "/wherry-shim", program = Text(path);
+  struct stat before {
+  }, after{};
+  ASSERT_EQ(::stat(path.c_str(), &before), 0);
   const auto shared = [](cri::PodSandboxConfig& config) {
     auto& security = *config.mutable_linux()->mutable_security_context();
     security.mutable_namespace_options()->set_pid(cri::POD);
@@ -51,8 +54,14 @@ TEST_F(ThreatsTest, TheRuntimesProgramCannotBeWrittenFromInside) {
     ASSERT_EQ(node.Exec(c, {"sh", "-c", "test -e /proc/1/status && ! grep -q sleep /proc/1/comm"}).exit_code(), 0);
     EXPECT_NE(node.Exec(c, {"sh", "-c", "echo attack >/proc/1/exe"}).exit_code(), 0) << name;
     EXPECT_NE(node.Exec(c, {"sh", "-c", "echo attack >>/proc/1/exe"}).exit_code(), 0) << name;
+    // No program can be written while it runs; what can be done to the file nevertheless shows whether it is the one that others run.
+    node.Exec(c, {"sh", "-c", "touch /proc/1/exe; chmod 777 /proc/1/exe; chown 1 /proc/1/exe"});
   }
-  EXPECT_TRUE(Text(WHERRY_BIN_DIR "/wherry-shim") == program);
+  EXPECT_TRUE(Text(path) == program);
+  ASSERT_EQ(::stat(path.c_str(), &after), 0);
+  EXPECT_EQ(after.st_mode, before.st_mode);
+  EXPECT_EQ(after.st_uid, before.st_uid);
+  EXPECT_EQ(after.st_mtime, before.st_mtime);
 }
 
 // CVE-2024-21626: a working directory that leads through a descriptor which the runtime has left open.

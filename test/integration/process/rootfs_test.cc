@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
+#include <sstream>
 
 #include "test/integration/process/support.h"
 
@@ -36,7 +38,11 @@ TEST(Rootfs, HasTheKernelsFileSystemsAndNothingOfTheHosts) {
         ended.output,
         HasSubstr("core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"));
     EXPECT_THAT(ended.output, HasSubstr("1777\n666\n"));
-    EXPECT_THAT(ended.output, Not(HasSubstr(" /tmp ")));
+    ended = pod.Run(pod.Shell("cut -d' ' -f5 /proc/self/mountinfo | grep -v ^/sys/fs/cgroup"));
+    std::set<std::string> mounts;
+    std::istringstream lines(ended.output);
+    for (std::string line; std::getline(lines, line);) EXPECT_TRUE(mounts.insert(line).second) << line << " twice";
+    EXPECT_THAT(mounts, testing::ElementsAre("/", "/dev", "/dev/mqueue", "/dev/pts", "/dev/shm", "/proc", "/sys"));
   });
 }
 
@@ -59,8 +65,12 @@ TEST(Rootfs, LeavesNothingInTheHostsMountTable) {
 TEST(Rootfs, ShowsItsOwnCgroupAsTheRoot) {
   InPod([] {
     Pod pod;
-    Ended ended = pod.Run(pod.Shell("cat /proc/self/cgroup; ls /sys/fs/cgroup; touch /sys/fs/cgroup/x"));
+    Ended ended = pod.Run(pod.Shell(
+        "cat /proc/self/cgroup; ls /sys/fs/cgroup; touch /sys/fs/cgroup/x; for f in /sys/fs/cgroup/*/cgroup.procs "
+        "/sys/fs/cgroup/cgroup.procs; do test ! -e $f || { echo looked; echo $$ >$f && echo WRITTEN $f; }; done"));
     ASSERT_TRUE(ended.start.ok()) << ended.start;
+    EXPECT_THAT(ended.output, HasSubstr("looked"));
+    EXPECT_THAT(ended.output, Not(HasSubstr("WRITTEN")));
     std::istringstream lines(ended.output);
     for (std::string line; std::getline(lines, line);) {
       if (line.find("::") != std::string::npos || line.find(":memory:") != std::string::npos) {

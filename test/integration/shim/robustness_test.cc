@@ -178,6 +178,11 @@ TEST_F(RobustnessTest, ThePodIdIsInTheCommandLineAndTheProgramIsSealed) {
   EXPECT_EQ(ReadFile(proc + "/cmdline"), "wherry-shim" + std::string(1, '\0') + pod_id_ + std::string(1, '\0'));
   EXPECT_EQ(ReadFile(proc + "/comm"), "wherry-shim\n");
   EXPECT_LT(::open((proc + "/exe").c_str(), O_WRONLY | O_CLOEXEC), 0);
+  const sys::UniqueFd program(::open((proc + "/exe").c_str(), O_RDONLY | O_CLOEXEC));
+  constexpr int kWanted = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  const int seals = ::fcntl(program.get(), F_GET_SEALS);
+  EXPECT_GE(seals, 0) << "no file in memory";
+  EXPECT_EQ(seals & kWanted, kWanted);
   EXPECT_EQ(std::string(std::filesystem::read_symlink(proc + "/cwd")), "/");
   for (const char* fd : {"0", "1", "2"})
     EXPECT_EQ(std::string(std::filesystem::read_symlink(proc + "/fd/" + fd)), "/dev/null");
