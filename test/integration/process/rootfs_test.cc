@@ -207,16 +207,20 @@ TEST(Rootfs, SymlinksOfTheImageStayInsideIt) {
   InPod([] {
     Pod pod;
     pod.Write("volume/file", "volume\n");
-    const std::string outside = pod.directory() + "/outside";
+    const std::string outside = pod.directory() + "/outside", there = pod.directory() + "/there";
+    std::filesystem::create_directory(there);
+    ASSERT_EQ(::symlink(there.c_str(), (pod.layer() + "/there").c_str()), 0);
     ASSERT_EQ(::symlink((outside).c_str(), (pod.layer() + "/abs").c_str()), 0);
     ASSERT_EQ(::symlink("../../../../../..", (pod.layer() + "/up").c_str()), 0);
-    auto request = pod.Shell("cat /abs/made/file /a/b/file");
+    auto request = pod.Shell("cat /abs/made/file /a/b/file /there/made/file");
     AddBind(request, pod.directory() + "/volume", "/abs/made");
     AddBind(request, pod.directory() + "/volume", "/up/a/b");
+    AddBind(request, pod.directory() + "/volume", "/there/made");
     Ended ended = pod.Run(request);
     ASSERT_TRUE(ended.start.ok()) << ended.start;
-    EXPECT_EQ(ended.output, "volume\nvolume\n");
+    EXPECT_EQ(ended.output, "volume\nvolume\nvolume\n");
     EXPECT_FALSE(std::filesystem::exists(outside));
+    EXPECT_TRUE(std::filesystem::is_empty(there));
   });
 }
 
