@@ -77,8 +77,7 @@ size_t PeakMemory(pid_t pid) {
 
 TEST_F(ContainerExecTest, OutputBeyondTheLimitIsCutToWhatAClientTakes) {
   const size_t before = PeakMemory(node.pid());
-  auto status =
-      Exec("head -c 80000000 /dev/zero; head -c 20000000 /dev/zero >&2; exit 4", 60, seconds(60), &response_);
+  auto status = Exec("head -c 80000000 /dev/zero; head -c 20000000 /dev/zero >&2; exit 4", 60, seconds(60), &response_);
   EXPECT_LT(PeakMemory(node.pid()), before + 100);
   EXPECT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response_.exit_code(), 4);
