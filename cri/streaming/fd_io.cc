@@ -52,12 +52,12 @@ struct FdSource::State : std::enable_shared_from_this<State> {
   ssize_t Splice();
   void Wait();
   void End(absl::Status status);
-  void Give(size_t bytes);
+  void Give(size_t bytes, bool in_pipe);
 
   stream_descriptor descriptor;
   Events events;
   std::shared_ptr<char[]> buffer;
-  bool may_splice;
+  const bool may_splice;
   std::optional<Pipe> pipe;     // while there is much to move
   std::optional<size_t> quota;  // what may still be read, once the writer has ended
   bool stopped = false, waiting = false, given = false;
@@ -67,8 +67,14 @@ void FdSource::State::Next() {
   given = false;
   if (stopped || waiting) return;
   if (quota == size_t{0}) return End(absl::OkStatus());
-  const ssize_t n = pipe.has_value() ? Splice() : Read();
-  if (n > 0) return Give(static_cast<size_t>(n));
+  bool in_pipe = pipe.has_value();
+  ssize_t n = in_pipe ? Splice() : Read();
+  if (in_pipe && n <= 0) {
+    // It need not be the end: splice(2) does not go past urgent data of TCP. Nor does it work for all kinds of files.
+    in_pipe = false;
+    n = Read();
+  }
+  if (n > 0) return Give(static_cast<size_t>(n), in_pipe);
   if (n == 0 || errno == EIO) return End(absl::OkStatus());
   if (errno == EINTR) return Next();
   if (errno != EAGAIN) return End(sys::Errno("read"));
@@ -83,28 +89,20 @@ ssize_t FdSource::State::Read() {
 }
 
 ssize_t FdSource::State::Splice() {
-  const ssize_t n = ::splice(descriptor.native_handle(), nullptr, pipe->in.get(), nullptr,
-                             std::min(kPipeBytes, quota.value_or(kPipeBytes)), SPLICE_F_NONBLOCK);
-  if (n >= 0 || errno != EINVAL) return n;
-  // It is of a kind that cannot.
-  may_splice = false;
-  pipe.reset();
-  return Read();
+  return ::splice(descriptor.native_handle(), nullptr, pipe->in.get(), nullptr,
+                  std::min(kPipeBytes, quota.value_or(kPipeBytes)), SPLICE_F_NONBLOCK);
 }
 
-void FdSource::State::Give(size_t bytes) {
+void FdSource::State::Give(size_t bytes, bool in_pipe) {
   if (quota.has_value()) *quota -= bytes;
   given = true;
   Chunk chunk{.size = bytes};
-  if (pipe.has_value()) {
+  if (in_pipe) {
     chunk.pipe = pipe->out;
     if (bytes < kWorthSplicing) pipe.reset();
   } else {
     chunk.buffer = buffer;
-    if (may_splice && bytes == kChunkBytes) {
-      pipe = MakePipe();
-      buffer.reset();
-    }
+    if (may_splice && bytes == kChunkBytes && !pipe.has_value()) pipe = MakePipe();
   }
   events.on_chunk(std::move(chunk));
 }
