@@ -139,6 +139,23 @@ class FaultsTest : public NothingLeftTest {
   std::future<grpc::Status> Async(const std::function<grpc::Status()>& call) {
     return std::async(std::launch::async, call);
   }
+  std::future<grpc::Status> CreateAsync(cri::CreateContainerRequest request) {
+    return Async([this, request = std::move(request)] {
+      cri::CreateContainerResponse response;
+      return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
+    });
+  }
+  // A creation that waits for these files holds up its own pod only, and that can be removed.
+  void ExpectItHoldsUpNoOther(HungFiles& hung, const std::string& pod, const cri::CreateContainerRequest& request) {
+    auto created = CreateAsync(request);
+    AwaitAsked(hung);
+    ExpectOthersGoOn();
+    ExpectGone(pod);
+    EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
+    ExpectOthersGoOn();
+    hung.End();
+    ExpectNothingLeft();
+  }
 
   std::string good_, neighbour_;
   int others_ = 0;
@@ -148,17 +165,7 @@ class FaultsTest : public NothingLeftTest {
 TEST_F(FaultsTest, AVolumeThatDoesNotAnswer) {
   HungFiles hung("/mnt/hung");
   const std::string bad = node.RunPod("bad");
-  auto created = Async([&, request = WithVolume(bad, hung.path() + "/volume")] {
-    cri::CreateContainerResponse response;
-    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
-  });
-  AwaitAsked(hung);
-  ExpectOthersGoOn();
-  ExpectGone(bad);
-  EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
-  ExpectOthersGoOn();
-  hung.End();
-  ExpectNothingLeft();
+  ExpectItHoldsUpNoOther(hung, bad, WithVolume(bad, hung.path() + "/volume"));
 }
 
 TEST_F(FaultsTest, ADeviceThatDoesNotAnswer) {
@@ -168,35 +175,20 @@ TEST_F(FaultsTest, ADeviceThatDoesNotAnswer) {
   auto& device = *request.mutable_config()->add_devices();
   device.set_host_path(hung.path() + "/device");
   device.set_container_path("/dev/device");
-  auto created = Async([&] {
-    cri::CreateContainerResponse response;
-    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
-  });
-  AwaitAsked(hung);
-  ExpectOthersGoOn();
-  ExpectGone(bad);
-  EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
-  hung.End();
-  ExpectNothingLeft();
+  ExpectItHoldsUpNoOther(hung, bad, request);
 }
 
 // The kubelet stops nothing before its removal when wherryd has been asked and has not answered.
 TEST_F(FaultsTest, APodIsRemovedWhoseVolumeDoesNotAnswer) {
   HungFiles hung("/mnt/hung");
   const std::string bad = node.RunPod("bad");
-  auto created = Async([&, request = WithVolume(bad, hung.path() + "/volume")] {
-    cri::CreateContainerResponse response;
-    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
-  });
+  auto created = CreateAsync(WithVolume(bad, hung.path() + "/volume"));
   AwaitAsked(hung);
   EXPECT_TRUE(node.TryRemovePod(bad).ok());
   EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
   // The same again, from a wherryd that is asked to end, and starts once more.
   const std::string next = node.RunPod("bad2");
-  created = Async([&, request = WithVolume(next, hung.path() + "/volume")] {
-    cri::CreateContainerResponse response;
-    return Call(node.runtime(), &cri::RuntimeService::Stub::CreateContainer, request, &response);
-  });
+  created = CreateAsync(WithVolume(next, hung.path() + "/volume"));
   ExpectReadsGoOn();
   EXPECT_EQ(node.Terminate(), 0);
   EXPECT_FALSE(created.get().ok());

@@ -128,6 +128,7 @@ TEST_F(PortForwardTest, TwoHundredConnectionsAtOnce) {
   Listener echo(Echo);
   SpdyClient client(Forward(), kForward);
   std::vector<Pair> pairs;
+  pairs.reserve(200);
   for (int i = 0; i < 200; ++i) pairs.push_back(Open(client, echo.port, i));
   for (const Pair& pair : pairs) client.Send(pair.data, std::string(100000, static_cast<char>('a' + pair.data % 26)));
   ASSERT_TRUE(client.Until([&] {
