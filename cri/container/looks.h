@@ -15,9 +15,9 @@
 #include "absl/synchronization/mutex.h"
 #include "runtime/sys/clock.h"
 
-// Looks at the host's files that may take for ever: a mount's source or a device on a file server that is gone holds whoever asks for it, and
-// nothing short of the process' end frees a thread from such a system call. So a thread of its own looks, and is left to itself when
-// nobody wants to know any more; it ends with the server's return or with wherryd.
+// Looks at the host's files that may take for ever: a mount's source or a device on a file server that is gone holds whoever asks for
+// it, and nothing short of the process' end frees a thread from such a system call. So a thread of its own looks, and is left to
+// itself when nobody wants to know any more; it ends with the server's return or with wherryd.
 namespace wherry::container {
 
 class Looks {

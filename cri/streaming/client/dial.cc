@@ -144,6 +144,7 @@ class Upgrade final : public std::enable_shared_from_this<Upgrade> {
   absl::Status error_;
 };
 
+// asio::connect() has no place between a socket's making and its connection.
 void Connect(tcp::socket& socket, const tcp::endpoint& to, error_code* error) {
   socket.close(*error);
   socket.open(to.protocol(), *error);
