@@ -244,6 +244,7 @@ stage_node() {
   in_node integration_cgroup_systemd integration_cgroup_systemd '*'
   awk '{print $1, 400, $2}' <<<"$node_list" >"$reports/list"
   programs_in_node
+  in_node points wherry_node '*SystemdPointsTest.*'
   in_node before wherry_node 'ServiceTest.*:OomTest.*:PackageTest.*:NodeImageTest.*:BeforeRebootTest.*'
   if hack/node.sh reboot; then in_node after wherry_node 'AfterRebootTest.*'; else fail "node: it did not come back from a reboot"; fi
   hack/node.sh down

@@ -30,21 +30,23 @@ pid_t ProcessNaming(const std::string& word) {
 
 }  // namespace
 
-std::string Do(const std::vector<std::string>& command) {
+Outcome Try(const std::vector<std::string>& command) {
   sys::Children children;
   sys::Children::Command run;
   run.program = "/usr/bin/env";
   run.arguments = command;
   run.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C"};
   auto ended = children.Run(run, sys::Children::Clock::now() + std::chrono::minutes(5));
+  if (!ended.ok()) return {-1, "", ended.status().ToString()};
+  return {ended->status, ended->output, ended->errors};
+}
+
+std::string Do(const std::vector<std::string>& command) {
   std::string line;
   for (const auto& word : command) line += word + " ";
-  if (!ended.ok()) {
-    ADD_FAILURE() << line << ": " << ended.status();
-    return "";
-  }
-  EXPECT_EQ(ended->status, 0) << line << "\n" << ended->output << ended->errors;
-  return ended->output;
+  const Outcome outcome = Try(command);
+  EXPECT_EQ(outcome.status, 0) << line << "\n" << outcome.output << outcome.errors;
+  return outcome.output;
 }
 
 std::string Unit(const std::string& property) {

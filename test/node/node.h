@@ -11,8 +11,16 @@
 
 namespace wherry::node {
 
-// Runs a program of $PATH as an administrator would and returns what it prints on standard output. Fails the test, with what it says on
-// standard error, when it ends with another exit code than 0.
+struct Outcome {
+  int status;  // of waitpid(2); -1 without an end in five minutes
+  std::string output, errors;
+};
+
+// Runs a program of $PATH as an administrator would.
+Outcome Try(const std::vector<std::string>& command);
+
+// The same, and returns what it prints on standard output. Fails the test, with what it says on standard error, when it ends with another
+// exit code than 0.
 std::string Do(const std::vector<std::string>& command);
 
 // A property of wherryd's unit, as `systemctl show` has it.
