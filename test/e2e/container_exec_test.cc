@@ -94,16 +94,16 @@ TEST_F(ContainerExecTest, OneFullStreamMayFillTheAnswer) {
 }
 
 // Streams that nobody asked for are the host's null device, and so are masks of files: root in a container may read and write
-// it, but not change it for the host. (The mode that is asked for is the one that it has.)
+// it, but not change it for the host. (The mode that is asked for is the one that it has. Not a file below /proc: there AppArmor denies it all.)
 TEST_F(ContainerExecTest, RootCannotChangeTheHostsNullDevice) {
   const std::string c = node.Run(node.RunPod("masked"), "c", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
-    config.mutable_linux()->mutable_security_context()->add_masked_paths("/proc/version");
+    config.mutable_linux()->mutable_security_context()->add_masked_paths("/etc/hosts");
   });
-  for (const char* path : {"/proc/1/fd/0", "/proc/self/fd/0", "/proc/version"}) {
+  for (const char* path : {"/proc/1/fd/0", "/proc/self/fd/0", "/etc/hosts"}) {
     const auto response = node.Exec(c, {"chmod", "666", path});
     EXPECT_THAT(response.stderr(), testing::HasSubstr("Read-only file system")) << path;
   }
-  const auto response = node.Exec(c, {"sh", "-c", "echo x >/proc/version && wc -c </proc/1/fd/0"});
+  const auto response = node.Exec(c, {"sh", "-c", "echo x >/etc/hosts && wc -c </proc/1/fd/0"});
   EXPECT_EQ(response.stdout(), "0\n") << response.stderr();
 }
 

@@ -191,7 +191,9 @@ TEST_F(UserNamespacesTest, RootInsideRulesItsOwnNamespacesOnly) {
         auto& security = *config.mutable_linux()->mutable_security_context();
         for (const char* capability : {"SYS_ADMIN", "NET_ADMIN"})
           security.mutable_capabilities()->add_add_capabilities(capability);
-        security.mutable_seccomp()->set_profile_type(cri::SecurityProfile::Unconfined);
+        // The default profiles allow nobody to mount.
+        for (auto* profile : {security.mutable_seccomp(), security.mutable_apparmor()})
+          profile->set_profile_type(cri::SecurityProfile::Unconfined);
         security.add_masked_paths("/proc/version");
       });
   EXPECT_EQ(Shell(c, "ip link set lo mtu 1400 && cat /sys/class/net/lo/mtu"), "1400\n");
@@ -244,7 +246,10 @@ TEST_F(UserNamespacesTest, WorksWithTheHostsNetworkAndASharedPidNamespace) {
     config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(cri::POD);
   });
   const std::string b = node.Run(shared, "b", {"sleep", "1000"}, [](cri::ContainerConfig& config) {
-    config.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(cri::POD);
+    auto& security = *config.mutable_linux()->mutable_security_context();
+    security.mutable_namespace_options()->set_pid(cri::POD);
+    // AppArmor's default profile allows signals among containers only.
+    security.mutable_apparmor()->set_profile_type(cri::SecurityProfile::Unconfined);
   });
   EXPECT_EQ(Shell(b, "grep Uid: /proc/1/status; kill -0 1 && echo reaches"),
             "Uid:\t65535\t65535\t65535\t65535\nreaches\n");
