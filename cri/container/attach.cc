@@ -22,7 +22,7 @@ class Attachment final : public streaming::Process {
   }
 
   absl::Status Start(const store::ContainerRecord& container, streaming::Streams streams);
-  int ended() const override { return wait_->ended.get(); }
+  int ended() const override { return wait_->ended(); }
   absl::StatusOr<int> ExitCode() const override;
   absl::Status Resize(uint16_t width, uint16_t height) override { return terminal_.Resize(width, height); }
 
@@ -35,9 +35,8 @@ class Attachment final : public streaming::Process {
 };
 
 absl::StatusOr<int> Attachment::ExitCode() const {
-  if (!wait_->over()) return absl::FailedPreconditionError("the container still runs");
-  if (!wait_->exit.has_value()) return absl::UnavailableError("the pod's shim was lost");
-  return wait_->exit->code();
+  ASSIGN_OR_RETURN(const shim::v1::Exit exit, wait_->Exit());
+  return exit.code();
 }
 
 absl::Status Attachment::Start(const store::ContainerRecord& container, streaming::Streams streams) {

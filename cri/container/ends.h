@@ -2,10 +2,11 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "api/shim/v1/shim.pb.h"
@@ -17,14 +18,25 @@ namespace wherry::container {
 
 class Ends {
  public:
-  // One waiter. `ended` is an eventfd that becomes and stays readable at the end, so that it can be polled beside the output.
-  struct Wait {
-    std::string id;
-    std::string pod_id;
-    sys::UniqueFd ended;
-    std::optional<shim::v1::Exit> exit;  // empty at the end: the shim was lost. Read after `ended` is readable.
+  class Wait {
+   public:
+    Wait(std::string id, std::string pod_id, sys::UniqueFd ended)
+        : id_(std::move(id)), pod_id_(std::move(pod_id)), ended_(std::move(ended)) {}
 
-    bool over() const;
+    // An eventfd that becomes and stays readable at the end, so that it can be polled beside the output.
+    int ended() const { return ended_.get(); }
+    bool over() const { return !absl::IsFailedPrecondition(Exit().status()); }
+    // FailedPrecondition before the end, Unavailable when the shim was lost.
+    absl::StatusOr<shim::v1::Exit> Exit() const;
+
+   private:
+    friend class Ends;
+    void End(absl::StatusOr<shim::v1::Exit> exit);
+
+    const std::string id_, pod_id_;
+    const sys::UniqueFd ended_;
+    mutable absl::Mutex mutex_;  // of the reader's too: that a descriptor is readable orders no memory
+    absl::StatusOr<shim::v1::Exit> exit_ ABSL_GUARDED_BY(mutex_) = absl::FailedPreconditionError("it still runs");
   };
 
   // `id` is an exec's or a container's; a container may have many waiters. To be called before the shim is asked, because

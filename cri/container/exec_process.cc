@@ -91,12 +91,6 @@ absl::Status ExecProcess::Start(const std::vector<std::string>& command, std::ve
   return status;
 }
 
-absl::StatusOr<shim::v1::Exit> ExecProcess::Exit() const {
-  if (!over()) return absl::FailedPreconditionError("the process still runs");
-  if (!wait_->exit.has_value()) return absl::UnavailableError("the pod's shim was lost");
-  return *wait_->exit;
-}
-
 void ExecProcess::Kill() {
   if (over()) return;
   shim::v1::Request request;

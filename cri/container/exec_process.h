@@ -30,10 +30,10 @@ class ExecProcess {
   sys::UniqueFd TakeTerminal() { return std::move(terminal_); }
 
   // Readable at the end, when all that it wrote is in its streams.
-  int ended() const { return wait_->ended.get(); }
+  int ended() const { return wait_->ended(); }
   bool over() const { return wait_->over(); }
-  // After the end; Unavailable when the shim was lost.
-  absl::StatusOr<shim::v1::Exit> Exit() const;
+  // FailedPrecondition before the end, Unavailable when the shim was lost.
+  absl::StatusOr<shim::v1::Exit> Exit() const { return wait_->Exit(); }
   // SIGKILLs it with its descendants; returns when the shim has done so. Does nothing after the end.
   void Kill();
 
