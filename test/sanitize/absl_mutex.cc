@@ -75,15 +75,20 @@ bool Waited(absl::Mutex* mutex, F wait) {
 // A condition whose evaluation holds the lock in ThreadSanitizer's eyes, whichever thread does it: the waiting one, or one that unlocks.
 class Watched {
  public:
-  Watched(absl::Mutex* mutex, const absl::Condition& condition) : mutex_(mutex), condition_(condition) {}
-  absl::Condition Get() const { return absl::Condition(this, &Watched::Eval); }
+  Watched(absl::Mutex* mutex, const absl::Condition& condition) : mutex_(mutex), condition_(condition) {
+    __tsan_release(this);
+  }
+  // Of a function, which the library itself calls: a method would be called by a template, with a look at the waiter's stack.
+  absl::Condition Get() { return absl::Condition(&Watched::Eval, static_cast<void*>(this)); }
 
  private:
-  bool Eval() const {
-    return In(false, [this] {
-      Locked(mutex_, kReader, [] {});
-      const bool result = condition_.Eval();
-      Released(mutex_, kReader);
+  static bool Eval(void* self) {
+    __tsan_acquire(self);
+    const auto& watched = *static_cast<const Watched*>(self);
+    return In(false, [&watched] {
+      Locked(watched.mutex_, kReader, [] {});
+      const bool result = watched.condition_.Eval();
+      Released(watched.mutex_, kReader);
       return result;
     });
   }
@@ -94,7 +99,7 @@ class Watched {
 // The library's `name` with a condition; true if it says that the condition holds. `Limit`: what the function takes besides.
 template <typename Result, typename... Limit>
 bool Conditional(const char* name, absl::Mutex* mutex, const absl::Condition& condition, Limit... limit) {
-  const Watched watched(mutex, condition);
+  Watched watched(mutex, condition);
   auto* real = Library<Result(absl::Mutex*, const absl::Condition&, Limit...)>(name);
   if constexpr (std::is_void_v<Result>) {
     real(mutex, watched.Get(), limit...);

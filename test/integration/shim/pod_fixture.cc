@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "runtime/sys/file.h"
 
@@ -56,10 +58,15 @@ void PodTest::SetUp() {
   ASSERT_EQ(::geteuid(), 0U) << "needs root";
   static const bool entered = EnterMountNamespace();
   ASSERT_TRUE(entered);
-  char name[] = "/tmp/wherry-shim-test-XXXXXX";
-  ASSERT_NE(::mkdtemp(name), nullptr);
-  dir_ = name;
-  ASSERT_EQ(::mount("tmpfs", name, "tmpfs", 0, "mode=0700"), 0);
+  // A node's files are on a disk: before Linux 6.3 a tmpfs cannot be idmapped.
+  const char* disk = std::getenv("WHERRY_E2E_DISK");
+  dir_ = absl::StrCat(disk != nullptr ? disk : "/tmp", "/wherry-shim-test-XXXXXX");
+  ASSERT_NE(::mkdtemp(dir_.data()), nullptr);
+  if (disk != nullptr) {
+    ASSERT_EQ(::mount(dir_.c_str(), dir_.c_str(), nullptr, MS_BIND, nullptr), 0);
+  } else {
+    ASSERT_EQ(::mount("tmpfs", dir_.c_str(), "tmpfs", 0, "mode=0700"), 0);
+  }
   pod_id_ = "pod-" + dir_.substr(dir_.size() - 6);
   socket_ = dir_ + "/shim.sock";
   netns_ = dir_ + "/netns";
@@ -73,7 +80,7 @@ void PodTest::TearDown() {
   hub_.reset();
   (void)::umount2(netns_.c_str(), MNT_DETACH);
   EXPECT_EQ(::umount2(dir_.c_str(), MNT_DETACH), 0);
-  EXPECT_EQ(::rmdir(dir_.c_str()), 0);
+  std::filesystem::remove_all(dir_);
   for (auto it = cgroups_.rbegin(); it != cgroups_.rend(); ++it) EXPECT_EQ(::rmdir(it->c_str()), 0) << *it;
 }
 
