@@ -77,6 +77,7 @@ absl::StatusOr<Launch> Exec(const shim::v1::ExecRequest& request, const PodConte
   ClonePlan plan;
   plan.unified_dir = request.cgroup().unified_dir();
   plan.tty = request.process().tty();
+  plan.selinux_label = request.process().selinux_label();
   plan.pid_namespace = init_pidfd;
   const Body body = [&](Channels& channels) { return RunExec(request, pod, init_pidfd, stdio, channels); };
   auto launch = CloneChild(plan, body);

@@ -17,6 +17,7 @@
 #include <cerrno>
 
 #include "runtime/process/report.h"
+#include "runtime/security/credentials.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
@@ -52,18 +53,23 @@ void ResetSignals() {
 
 // keyrings(7). A session keyring is inherited: with wherryd's own, all pods would share their keys. A kernel without keys (ENOSYS) has
 // none to share. EPERM is a seccomp filter's word, of an outer runtime, behind which nobody reaches a key.
-absl::Status LeaveSessionKeyring() {
+absl::Status LeaveSessionKeyring(const std::string& selinux_label) {
+  if (!selinux_label.empty()) {
+    ASSIGN_OR_RETURN(sys::UniqueFd procfs, sys::OpenProcfs());
+    // Undone by execve. A keyring with the shim's label would be of no use to the program.
+    RETURN_IF_ERROR_CTX(security::WriteProc(procfs, "attr/keycreate", selinux_label), "SELinux label of keys");
+  }
   if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS || errno == EPERM)
     return absl::OkStatus();
   return sys::Errno("keyctl KEYCTL_JOIN_SESSION_KEYRING");
 }
 
-[[noreturn]] void RunChild(Channels& channels, const Body& body) {
+[[noreturn]] void RunChild(const ClonePlan& plan, Channels& channels, const Body& body) {
   ResetSignals();
   (void)::umask(0);
   absl::Status status = DieWithParent(channels.parent);
   if (status.ok() && ::setsid() < 0) status = sys::Errno("setsid");
-  if (status.ok()) status = LeaveSessionKeyring();
+  if (status.ok()) status = LeaveSessionKeyring(plan.selinux_label);
   if (status.ok()) status = body(channels);
   ReportFailure(channels.report.get(), status);
   ::_exit(127);
@@ -81,10 +87,10 @@ absl::StatusOr<sys::CloneResult> CloneOne(const Birth& birth) {
   const ClonePlan& plan = birth.plan;
   if (plan.user_namespace >= 0) {
     return sys::CloneIntoUserNamespace({plan.user_namespace, plan.pid_namespace, plan.namespaces, birth.cgroup},
-                                       plan.before, [&] { RunChild(birth.channels, birth.body); });
+                                       plan.before, [&] { RunChild(plan, birth.channels, birth.body); });
   }
   auto result = sys::CloneProcess(plan.namespaces, birth.cgroup);
-  if (result.ok() && result->pid == 0) RunChild(birth.channels, birth.body);
+  if (result.ok() && result->pid == 0) RunChild(plan, birth.channels, birth.body);
   return result;
 }
 

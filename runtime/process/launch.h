@@ -25,6 +25,7 @@ struct ClonePlan {
   std::string unified_dir;  // the cgroup (v2) that the child is born in; may be empty
   int pid_namespace = -1;   // a namespace or pidfd whose PID namespace the child is born in; -1: the caller's
   bool tty = false;
+  std::string selinux_label;  // of the session keyring: that of the program; empty: the caller's
   // With a user namespace that the child is born in, which also owns `namespaces` (sys::CloneIntoUserNamespace):
   int user_namespace = -1;
   std::function<absl::Status()> before;  // what still needs the caller's rights

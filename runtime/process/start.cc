@@ -142,6 +142,7 @@ absl::StatusOr<Launch> StartContainer(const shim::v1::StartContainerRequest& req
   sys::UniqueFd target;
   plan.unified_dir = request.cgroup().unified_dir();
   plan.tty = request.process().tty();
+  plan.selinux_label = request.process().selinux_label();
   RETURN_IF_ERROR(ChoosePidNamespace(request, pod, target_pid, plan, target));
   if (pod.users.valid()) return StartMapped(request, pod, std::move(plan), stdio);
   plan.namespaces |= CLONE_NEWNS;

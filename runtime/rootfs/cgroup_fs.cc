@@ -72,13 +72,14 @@ absl::Status AddHierarchy(int tmpfs, const std::string& directory, size_t depth,
 
 }  // namespace
 
-absl::Status MountCgroups(const shim::v1::Cgroup& cgroup, int target, bool writable) {
+absl::Status MountCgroups(const shim::v1::Cgroup& cgroup, const std::string& label, int target, bool writable) {
   if (cgroup.v1_dirs().empty()) {
     ASSIGN_OR_RETURN(sys::UniqueFd tree, UnifiedTree(writable));
     return sys::AttachMount(tree.get(), target);
   }
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("tmpfs"));
   RETURN_IF_ERROR(fs.Set("mode", "755"));
+  RETURN_IF_ERROR(fs.SetLabel(label));
   ASSIGN_OR_RETURN(sys::UniqueFd tmpfs, fs.Mount(kSafe));
   RETURN_IF_ERROR(sys::AttachMount(tmpfs.get(), target));
   ASSIGN_OR_RETURN(const size_t depth, DepthInHierarchy(cgroup.v1_dirs(0)));

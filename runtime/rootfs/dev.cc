@@ -6,8 +6,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 #include <string>
 
@@ -60,10 +62,11 @@ absl::Status MountBelow(int dev, const std::string& name, const sys::UniqueFd& m
 
 // "gid" is a number of the caller's user namespace, which is the host's. Where the pod's has no group 5, a terminal belongs to
 // the group of who opens it.
-absl::StatusOr<sys::UniqueFd> NewDevpts(const sys::UserNamespace& users) {
+absl::StatusOr<sys::UniqueFd> NewDevpts(const std::string& label, const sys::UserNamespace& users) {
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("devpts"));
   RETURN_IF_ERROR(fs.Set("source", "devpts"));
   RETURN_IF_ERROR(fs.SetFlag("newinstance"));
+  RETURN_IF_ERROR(fs.SetLabel(label));
   RETURN_IF_ERROR(fs.Set("ptmxmode", "0666"));
   RETURN_IF_ERROR(fs.Set("mode", "0620"));
   const std::optional<uint32_t> tty = users.valid() ? users.gids.Outside(kTtyGroup) : kTtyGroup;
@@ -71,27 +74,37 @@ absl::StatusOr<sys::UniqueFd> NewDevpts(const sys::UserNamespace& users) {
   return fs.Mount(kNoExec);
 }
 
-absl::StatusOr<sys::UniqueFd> NewMqueue() {
+// All mounts of an IPC namespace are one file system, which refuses a label at a second mount. So its root gets one as a file does.
+absl::StatusOr<sys::UniqueFd> NewMqueue(const std::string& label) {
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("mqueue"));
   RETURN_IF_ERROR(fs.Set("source", "mqueue"));
-  return fs.Mount(kNoExec | MOUNT_ATTR_NODEV);
+  ASSIGN_OR_RETURN(sys::UniqueFd mount, fs.Mount(kNoExec | MOUNT_ATTR_NODEV));
+  if (label.empty()) return mount;
+  const sys::UniqueFd root(::openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return sys::Errno("open \"/dev/mqueue\"");
+  if (::fsetxattr(root.get(), "security.selinux", label.c_str(), label.size() + 1, 0) != 0 && errno != ENOTSUP)
+    return sys::Errno(absl::StrCat("SELinux label \"", label, "\" for \"/dev/mqueue\""));
+  return mount;
 }
 
 }  // namespace
 
-absl::StatusOr<Dev> MountDev(int target, const sys::UniqueFd& shm, const sys::UserNamespace& users) {
+absl::StatusOr<Dev> MountDev(const shim::v1::StartContainerRequest& request, int target, const sys::UniqueFd& shm,
+                             const sys::UserNamespace& users) {
+  const std::string& label = request.rootfs().mount_label();
   Dev dev;
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("tmpfs"));
   RETURN_IF_ERROR(fs.Set("source", "tmpfs"));
   RETURN_IF_ERROR(fs.Set("mode", "755"));
   RETURN_IF_ERROR(fs.Set("size", "65536k"));
+  RETURN_IF_ERROR(fs.SetLabel(label));
   ASSIGN_OR_RETURN(dev.tmpfs, fs.Mount(MOUNT_ATTR_NOSUID));
   RETURN_IF_ERROR(sys::AttachMount(dev.tmpfs.get(), target));
   RETURN_IF_ERROR(AddNodes(dev.tmpfs.get()));
-  ASSIGN_OR_RETURN(dev.devpts, NewDevpts(users));
+  ASSIGN_OR_RETURN(dev.devpts, NewDevpts(label, users));
   RETURN_IF_ERROR(MountBelow(dev.tmpfs.get(), "pts", dev.devpts));
   RETURN_IF_ERROR(MountBelow(dev.tmpfs.get(), "shm", shm));
-  ASSIGN_OR_RETURN(sys::UniqueFd mqueue, NewMqueue());
+  ASSIGN_OR_RETURN(sys::UniqueFd mqueue, NewMqueue(request.host_ipc() ? "" : label));
   RETURN_IF_ERROR(MountBelow(dev.tmpfs.get(), "mqueue", mqueue));
   return dev;
 }

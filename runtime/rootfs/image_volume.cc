@@ -22,9 +22,10 @@
 namespace wherry::rootfs {
 namespace {
 
-shim::v1::Rootfs ImageOf(const shim::v1::Mount& mount) {
+shim::v1::Rootfs ImageOf(const shim::v1::Mount& mount, const std::string& label = "") {
   shim::v1::Rootfs image;
   *image.mutable_lowerdirs() = mount.layers();
+  image.set_mount_label(label);
   return image;
 }
 
@@ -65,12 +66,14 @@ absl::StatusOr<sys::UniqueFd> InPrivateNamespace(const sys::UniqueFd& overlay, c
 
 }  // namespace
 
-absl::StatusOr<sys::UniqueFd> TakeImageVolume(const shim::v1::Mount& mount, const sys::UniqueFd& procfs,
-                                              const sys::UserNamespace& users, SubPathWay way) {
+absl::StatusOr<sys::UniqueFd> TakeImageVolume(const shim::v1::Mount& mount, const std::string& label,
+                                              const sys::UniqueFd& procfs, const sys::UserNamespace& users,
+                                              SubPathWay way) {
   if (mount.idmapped() && !users.valid())
     return absl::InvalidArgumentError("an idmapped mount needs a user namespace of the pod's own");
+  const shim::v1::Rootfs image = ImageOf(mount, label);
   ASSIGN_OR_RETURN(sys::UniqueFd overlay,
-                   mount.idmapped() ? MountIdmappedOverlay(ImageOf(mount), users.fd) : MountOverlay(ImageOf(mount)));
+                   mount.idmapped() ? MountIdmappedOverlay(image, users.fd) : MountOverlay(image));
   if (mount.sub_path().empty()) return overlay;
   if (way != SubPathWay::kPrivateNamespace) {
     auto directory = CloneDirectory(overlay, mount.sub_path());

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -19,10 +20,11 @@
 namespace wherry::rootfs {
 namespace {
 
-absl::StatusOr<sys::UniqueFd> TakeEmpty() {
+absl::StatusOr<sys::UniqueFd> TakeEmpty(const std::string& label) {
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("tmpfs"));
   RETURN_IF_ERROR(fs.Set("mode", "555"));
   RETURN_IF_ERROR(fs.Set("size", "4k"));
+  RETURN_IF_ERROR(fs.SetLabel(label));
   return fs.Mount(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
@@ -30,8 +32,8 @@ absl::StatusOr<sys::UniqueFd> TakeEmpty() {
 // the mount itself and the later ones get clones of it.
 class Stamp {
  public:
-  using Maker = absl::StatusOr<sys::UniqueFd> (*)();
-  explicit Stamp(Maker make) : make_(make) {}
+  using Maker = std::function<absl::StatusOr<sys::UniqueFd>()>;
+  explicit Stamp(Maker make) : make_(std::move(make)) {}
 
   absl::Status PutOn(int target) {
     if (!first_.valid()) {
@@ -64,7 +66,7 @@ absl::Status Protect(int target) {
 }  // namespace
 
 absl::Status MaskPaths(const shim::v1::Rootfs& rootfs, int root) {
-  Stamp null(sys::MountNullDevice), empty(TakeEmpty);
+  Stamp null(sys::MountNullDevice), empty([&] { return TakeEmpty(rootfs.mount_label()); });
   for (const std::string& path : rootfs.masked_paths()) {
     const std::string context = absl::StrCat("mask of \"", path, "\"");
     ASSIGN_OR_RETURN_CTX(std::optional<sys::UniqueFd> target, Find(root, path), context);

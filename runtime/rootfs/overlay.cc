@@ -50,6 +50,7 @@ absl::StatusOr<sys::FsContext> OpenContext() {
 absl::StatusOr<sys::UniqueFd> Finish(const sys::FsContext& fs, const shim::v1::Rootfs& rootfs) {
   RETURN_IF_ERROR(fs.Set("index", "off"));
   RETURN_IF_ERROR(fs.Set("metacopy", "off"));
+  RETURN_IF_ERROR(fs.SetLabel(rootfs.mount_label()));
   if (rootfs.upperdir().empty()) return fs.Mount(MOUNT_ATTR_RDONLY);
   RETURN_IF_ERROR(fs.Set("upperdir", rootfs.upperdir()));
   RETURN_IF_ERROR(fs.Set("workdir", rootfs.workdir()));
@@ -111,7 +112,9 @@ absl::Status MountWithOptions(const shim::v1::Rootfs& rootfs) {
                     ",volatile");
     paths.resize(paths.size() - 2);
   }
-  const std::string options = absl::StrCat("lowerdir=", JoinLayers(paths), ",index=off,metacopy=off", writable);
+  std::string options = absl::StrCat("lowerdir=", JoinLayers(paths), ",index=off,metacopy=off", writable);
+  // Quoted, because of the commas in a level. No label has a quotation mark: the policy's language has none in names.
+  if (!rootfs.mount_label().empty()) absl::StrAppend(&options, ",context=\"", rootfs.mount_label(), "\"");
   if (options.size() > kMaxPage)
     return absl::InvalidArgumentError(absl::StrCat(rootfs.lowerdirs_size(), " layers need ", options.size(),
                                                    " bytes of mount options; before Linux 6.8 there are 4095"));

@@ -111,13 +111,13 @@ absl::Status MountSys(const shim::v1::StartContainerRequest& request, const sys:
   ASSIGN_OR_RETURN(sys::UniqueFd sysfs, fs.Mount(kSafe | (request.privileged() ? 0 : MOUNT_ATTR_RDONLY)));
   RETURN_IF_ERROR(sys::AttachMount(sysfs.get(), target.get()));
   ASSIGN_OR_RETURN(sys::UniqueFd cgroup, sys::OpenBeneath(sysfs.get(), "fs/cgroup", O_PATH | O_DIRECTORY));
-  return MountCgroups(request.cgroup(), cgroup.get(), request.privileged());
+  return MountCgroups(request.cgroup(), request.rootfs().mount_label(), cgroup.get(), request.privileged());
 }
 
 absl::Status MountDevices(const shim::v1::StartContainerRequest& request, const sys::UniqueFd& shm,
                           const sys::UserNamespace& users, Root& root) {
   ASSIGN_OR_RETURN(sys::UniqueFd target, OwnDirectory(root.directory, "dev"));
-  ASSIGN_OR_RETURN(Dev dev, MountDev(target.get(), shm, users));
+  ASSIGN_OR_RETURN(Dev dev, MountDev(request, target.get(), shm, users));
   if (request.rootfs().all_devices()) RETURN_IF_ERROR(AddHostDevices(dev.tmpfs.get()));
   RETURN_IF_ERROR(AddDevices(request.rootfs(), root.directory.get(), users));
   if (!request.process().tty()) return absl::OkStatus();

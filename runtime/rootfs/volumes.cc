@@ -67,9 +67,10 @@ absl::Status CheckShared(const std::string& source, const sys::UniqueFd& procfs)
   return absl::FailedPreconditionError("bidirectional propagation needs a source on a shared mount, which this is not");
 }
 
-absl::StatusOr<sys::UniqueFd> TakeTmpfs(const shim::v1::Mount& mount) {
+absl::StatusOr<sys::UniqueFd> TakeTmpfs(const shim::v1::Mount& mount, const std::string& label) {
   ASSIGN_OR_RETURN(sys::FsContext fs, sys::FsContext::Open("tmpfs"));
   RETURN_IF_ERROR(fs.Set("source", "tmpfs"));
+  RETURN_IF_ERROR(fs.SetLabel(label));
   for (absl::string_view option : absl::StrSplit(mount.data(), ',', absl::SkipEmpty())) {
     const std::pair<std::string, std::string> pair = absl::StrSplit(option, absl::MaxSplits('=', 1));
     RETURN_IF_ERROR(pair.second.empty() ? fs.SetFlag(pair.first) : fs.Set(pair.first, pair.second));
@@ -97,15 +98,16 @@ absl::StatusOr<sys::UniqueFd> TakeBind(const shim::v1::Mount& mount, const sys::
   return volume;
 }
 
-absl::StatusOr<Volume> Take(const shim::v1::Mount& mount, const sys::UniqueFd& procfs,
+// A bind mount's files are the host's, and have the labels that they have there.
+absl::StatusOr<Volume> Take(const shim::v1::Mount& mount, const std::string& label, const sys::UniqueFd& procfs,
                             const sys::UserNamespace& users) {
   Volume volume;
   if (mount.fs_type() == "bind") {
     ASSIGN_OR_RETURN(volume.mount, TakeBind(mount, procfs, users));
   } else if (mount.fs_type() == "tmpfs") {
-    ASSIGN_OR_RETURN(volume.mount, TakeTmpfs(mount));
+    ASSIGN_OR_RETURN(volume.mount, TakeTmpfs(mount, label));
   } else if (mount.fs_type() == "image") {
-    ASSIGN_OR_RETURN(volume.mount, TakeImageVolume(mount, procfs, users));
+    ASSIGN_OR_RETURN(volume.mount, TakeImageVolume(mount, label, procfs, users));
   } else {
     return absl::InvalidArgumentError(absl::StrCat("file system type \"", mount.fs_type(), "\" is not supported"));
   }
@@ -147,7 +149,7 @@ absl::StatusOr<std::vector<Volume>> TakeVolumes(const shim::v1::Rootfs& rootfs, 
                                                 const sys::UserNamespace& users) {
   std::vector<Volume> volumes;
   for (const shim::v1::Mount& mount : rootfs.mounts()) {
-    auto volume = Take(mount, procfs, users);
+    auto volume = Take(mount, rootfs.mount_label(), procfs, users);
     if (!volume.ok())
       return sys::Annotate(volume.status(),
                            absl::StrCat("mount of \"", mount.source(), "\" on \"", mount.destination(), "\""));

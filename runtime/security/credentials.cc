@@ -24,13 +24,6 @@
 namespace wherry::security {
 namespace {
 
-absl::Status WriteProc(const sys::UniqueFd& procfs, const std::string& name, const std::string& text) {
-  ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenOwnProcFile(procfs, name, O_WRONLY));
-  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return sys::Errno(absl::StrCat("write \"", text, "\" to /proc/self/", name));
-  return absl::OkStatus();
-}
-
 absl::Status SetUserAndGroups(const shim::v1::User& user) {
   const std::vector<gid_t> groups(user.groups().begin(), user.groups().end());
   if (::syscall(SYS_setgroups, groups.size(), groups.data()) != 0) return sys::Errno("setgroups");
@@ -63,6 +56,13 @@ absl::Status InstallSeccomp(const std::string& bpf) {
 }
 
 }  // namespace
+
+absl::Status WriteProc(const sys::UniqueFd& procfs, const std::string& name, const std::string& text) {
+  ASSIGN_OR_RETURN(sys::UniqueFd file, sys::OpenOwnProcFile(procfs, name, O_WRONLY));
+  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return sys::Errno(absl::StrCat("write \"", text, "\" to /proc/self/", name));
+  return absl::OkStatus();
+}
 
 absl::Status ApplyRlimits(const shim::v1::Process& process) {
   for (const auto& wanted : process.rlimits()) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "api/shim/v1/shim.pb.h"
 #include "runtime/sys/unique_fd.h"
@@ -18,6 +20,9 @@ absl::Status RaiseHardLimits(const shim::v1::Process& process);
 // Sets the caller's oom_score_adj through `procfs`. Where the host does not let it go so low (no CAP_SYS_RESOURCE), the
 // inherited value stays: it is the lowest that this caller is sure to be allowed.
 absl::Status ApplyOomScoreAdj(const sys::UniqueFd& procfs, int value);
+
+// One write to a file of the caller's own, such as "attr/exec", in `procfs`.
+absl::Status WriteProc(const sys::UniqueFd& procfs, const std::string& name, const std::string& text);
 
 // The label that execve takes on: AppArmor's profile, SELinux' context. Empty ones are left alone.
 absl::Status ApplyLabels(const sys::UniqueFd& procfs, const shim::v1::Process& process);

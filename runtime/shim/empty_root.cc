@@ -13,13 +13,15 @@
 
 namespace wherry::shim {
 
-absl::StatusOr<sys::UniqueFd> DetachedTmpfs(const char* size, const char* mode) {
+absl::StatusOr<sys::UniqueFd> DetachedTmpfs(const char* size, const char* mode, const char* label) {
   sys::UniqueFd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
   if (!context.valid()) return sys::Errno("fsopen tmpfs");
   if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "size", size, 0) != 0)
     return sys::Errno(absl::StrCat("fsconfig tmpfs size=", size));
   if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "mode", mode, 0) != 0)
     return sys::Errno(absl::StrCat("fsconfig tmpfs mode=", mode));
+  if (label[0] != 0 && ::fsconfig(context.get(), FSCONFIG_SET_STRING, "context", label, 0) != 0)
+    return sys::Errno(absl::StrCat("fsconfig tmpfs context=", label));
   (void)::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", "shm", 0);
   if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return sys::Errno("fsconfig tmpfs");
   sys::UniqueFd mount(

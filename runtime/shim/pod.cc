@@ -95,7 +95,7 @@ absl::StatusOr<Pod> MakeRest(const v1::SetupPodRequest& request, sys::UserNamesp
   pod.context.users = std::move(users);
   if (request.new_ipc()) {
     WHERRY_FAIL_POINT("shim.shm");
-    ASSIGN_OR_RETURN(SharedMemory shm, MakeSharedMemory(request.shm_size(), pod.context.users, shm_in_namespace));
+    ASSIGN_OR_RETURN(SharedMemory shm, MakeSharedMemory(request, pod.context.users, shm_in_namespace));
     pod.context.shm = std::move(shm.detached);
     pod.context.shm_namespace = std::move(shm.mount_namespace);
   }

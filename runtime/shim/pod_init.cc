@@ -118,7 +118,7 @@ absl::StatusOr<PodInit> StartPodInit(const v1::Cgroup& cgroup, const sys::UserNa
   if (::pipe2(ends, O_CLOEXEC) != 0) return sys::Errno("pipe2");
   sys::UniqueFd in(ends[0]), out(ends[1]);
   Plan plan{cgroup, users, sys::UniqueFd(), out.get()};
-  ASSIGN_OR_RETURN(plan.root, DetachedTmpfs("4k", "0555"));
+  ASSIGN_OR_RETURN(plan.root, DetachedTmpfs("4k", "0555", ""));
   ASSIGN_OR_RETURN_CTX(sys::CloneResult clone, CloneInit(plan), "the pod's init");
   PodInit init{clone.pid, std::move(clone.pidfd), sys::UniqueFd()};
   WHERRY_CRASH_POINT("shim.init_cloned");

@@ -60,9 +60,11 @@ absl::StatusOr<sys::UniqueFd> WrapInNamespace(int tmpfs) {
 
 }  // namespace
 
-absl::StatusOr<SharedMemory> MakeSharedMemory(uint64_t size, const sys::UserNamespace& users, bool in_namespace) {
+absl::StatusOr<SharedMemory> MakeSharedMemory(const v1::SetupPodRequest& request, const sys::UserNamespace& users,
+                                              bool in_namespace) {
   SharedMemory shm;
-  ASSIGN_OR_RETURN(sys::UniqueFd tmpfs, DetachedTmpfs(absl::StrCat(size == 0 ? kDefaultSize : size).c_str(), "1777"));
+  const std::string size = absl::StrCat(request.shm_size() == 0 ? kDefaultSize : request.shm_size());
+  ASSIGN_OR_RETURN(sys::UniqueFd tmpfs, DetachedTmpfs(size.c_str(), "1777", request.mount_label().c_str()));
   if (users.valid() && ::fchownat(tmpfs.get(), "", users.root_uid(), users.root_gid(), AT_EMPTY_PATH) != 0)
     return sys::Errno("chown of /dev/shm");
   if (!in_namespace && CanCloneDetached(tmpfs.get())) {

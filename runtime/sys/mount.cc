@@ -45,6 +45,10 @@ absl::Status FsContext::SetFlag(const std::string& key) const {
   return absl::OkStatus();
 }
 
+absl::Status FsContext::SetLabel(const std::string& label) const {
+  return label.empty() ? absl::OkStatus() : Set("context", label);
+}
+
 absl::StatusOr<UniqueFd> FsContext::Mount(uint64_t attributes) const {
   if (::fsconfig(fd_.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
     return Failure(absl::StrCat("fsconfig ", type_, " create"));

@@ -18,6 +18,8 @@ class FsContext {
   // One option; at most 255 bytes of value (the kernel's limit; InvalidArgument beyond).
   absl::Status Set(const std::string& key, const std::string& value) const;
   absl::Status SetFlag(const std::string& key) const;
+  // The SELinux label that all its files shall have, whatever is written on them; empty: nothing is said.
+  absl::Status SetLabel(const std::string& label) const;
   // Makes the superblock and a detached mount of it; `attributes` are MOUNT_ATTR_*.
   absl::StatusOr<UniqueFd> Mount(uint64_t attributes) const;
 

@@ -42,7 +42,7 @@ shim::v1::Mount Image(const Pod& pod) {
 absl::StatusOr<std::string> Read(const shim::v1::Mount& mount, SubPathWay way, const std::string& file) {
   auto procfs = sys::OpenProcfs();
   if (!procfs.ok()) return procfs.status();
-  auto volume = rootfs::TakeImageVolume(mount, *procfs, sys::UserNamespace(), way);
+  auto volume = rootfs::TakeImageVolume(mount, "", *procfs, sys::UserNamespace(), way);
   if (!volume.ok()) return volume.status();
   return sys::ReadFileAt(volume->get(), file);
 }

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <vector>
@@ -90,6 +92,26 @@ TEST(Overlay, NoLayersIsAnError) {
   InPod([] {
     Pod pod;
     EXPECT_EQ(rootfs::MountOverlay(Layers(pod, 0, "none")).status().code(), absl::StatusCode::kInvalidArgument);
+  });
+}
+
+// A level has commas, which separate options where there is a page of them.
+TEST(Overlay, AllFilesHaveTheLabelInEachWay) {
+  if (::access("/sys/fs/selinux/enforce", F_OK) != 0) GTEST_SKIP() << "this host has no SELinux";
+  InPod([] {
+    Pod pod;
+    for (OverlayWay way : {OverlayWay::kLayerByLayer, OverlayWay::kOneString, OverlayWay::kOptionPage}) {
+      if (way == OverlayWay::kLayerByLayer && !HasLayerByLayer()) continue;
+      shim::v1::Rootfs rootfs = Layers(pod, 2, "labelled" + std::to_string(static_cast<int>(way)));
+      rootfs.set_mount_label("system_u:object_r:container_file_t:s0:c1,c2");
+      auto mount = rootfs::MountOverlay(rootfs, way);
+      ASSERT_TRUE(mount.ok()) << mount.status();
+      auto file = sys::OpenAt(mount->get(), "etc/motd", O_RDONLY);
+      ASSERT_TRUE(file.ok()) << file.status();
+      char label[256] = {};
+      ASSERT_GT(::fgetxattr(file->get(), "security.selinux", label, sizeof label - 1), 0);
+      EXPECT_EQ(std::string(label), rootfs.mount_label());
+    }
   });
 }
 
