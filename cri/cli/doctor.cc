@@ -23,6 +23,7 @@
 #include "cri/config/config.h"
 #include "runtime/apparmor/apparmor.h"
 #include "runtime/cgroup/layout.h"
+#include "runtime/selinux/selinux.h"
 #include "runtime/sys/file.h"
 #include "runtime/sys/probe.h"
 #include "runtime/sys/status.h"
@@ -122,9 +123,12 @@ void CheckSecurity(Findings& out) {
   if (apparmor.ok())
     out.Optional("AppArmor's default profile", apparmor::Loader::CheckDefault(),
                  "pods that ask for no profile run without one", "install Debian's package apparmor");
-  auto selinux = sys::ReadFileAt(AT_FDCWD, "/sys/fs/selinux/enforce", 64);
-  out.Optional("SELinux", selinux.ok() ? absl::OkStatus() : absl::NotFoundError("not enabled"),
-               "pods that ask for a label are refused", "boot with selinux=1, if the distribution uses it");
+  const absl::Status selinux = selinux::CheckHost();
+  out.Optional("SELinux", selinux, "pods that ask for a label are refused",
+               "boot with selinux=1, if the distribution uses it");
+  if (selinux.ok())
+    out.Optional("SELinux's labels for containers", selinux::DefaultLabels().status(),
+                 "containers get none, and pods that ask for one are refused", "install container-selinux");
   out.Optional("user namespaces", sys::ProbeUserNamespace(), "pods with hostUsers: false are refused",
                "sysctl user.max_user_namespaces=65536");
   auto resource = sys::HasCapability(kCapSysResource);

@@ -230,6 +230,10 @@ absl::Status ReadSections(Section& top, Config* config) {
   ASSIGN_OR_RETURN(Section cdi, top.Table("cdi"));
   RETURN_IF_ERROR(cdi.Paths("spec_dirs", &config->cdi.spec_dirs));
   RETURN_IF_ERROR(cdi.Finish());
+  ASSIGN_OR_RETURN(Section selinux, top.Table("selinux"));
+  RETURN_IF_ERROR(selinux.Boolean("enabled", &config->selinux.enabled));
+  RETURN_IF_ERROR(selinux.Integer("category_range", 2, 1024, &config->selinux.category_range));
+  RETURN_IF_ERROR(selinux.Finish());
   ASSIGN_OR_RETURN(Section handlers, top.Table("handlers"));
   RETURN_IF_ERROR(ReadHandlers(std::move(handlers), config));
   ASSIGN_OR_RETURN(Section log, top.Table("log"));

@@ -59,6 +59,10 @@ struct Config {
   struct {
     std::vector<std::string> spec_dirs = {"/etc/cdi", "/var/run/cdi"};  // later ones win
   } cdi;
+  struct {
+    bool enabled = true;        // labels for containers, where the host has SELinux
+    int category_range = 1024;  // c0 to one less, of which each pod without a level of its own has two
+  } selinux;
   std::map<std::string, Handler> handlers{};  // by name; never ""
   struct {
     std::string level = "info";  // trace | debug | info | warn | error

@@ -125,9 +125,16 @@ absl::StatusOr<ImageLayers> HoldMountedImages(Core& core, store::ContainerRecord
 // Keeps the container's image and those that it mounts again, after a restart. What is gone makes a later Start fail, not us.
 void HoldAgain(Core& core, const store::ContainerRecord& record);
 
-// What the mounts of a container are of is there afterwards, and `record` has the rules for the devices that it asks for. `wanted` is
-// asked whether the pod is ready still.
-absl::Status EnsureSources(Core& core, store::ContainerRecord& record, absl::FunctionRef<absl::Status()> wanted);
+// What the mounts of a container are of is there afterwards, with the SELinux label `label` (unless empty) where the request wants that,
+// and `record` has the rules for the devices that it asks for. `wanted` is asked whether the pod is ready still.
+absl::Status EnsureSources(Core& core, store::ContainerRecord& record, const std::string& label,
+                           absl::FunctionRef<absl::Status()> wanted);
+
+// Asks the kernel whether its policy has the labels of the specification, which are as it writes them afterwards; InvalidArgument.
+absl::Status CheckLabels(shim::v1::StartContainerRequest& spec);
+// Gives what wherry makes for the pod and the container, and mounts into it, the SELinux label; nothing to do for none.
+absl::Status LabelOwnFiles(const Paths& paths, const std::string& pod, const std::string& container,
+                           const std::string& label);
 
 // All of a pod: SIGKILLs every container and waits until the records say EXITED, and lets no creation wait for the host's files any
 // more, for the caller to have written first that the pod is not ready; removes every container.

@@ -86,7 +86,10 @@ absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image
   ASSIGN_OR_RETURN(config::Handler handler, config::FindHandler(core.config, pod.runtime_handler()));
   SpecInput input{record.id(), record.config(), pod, image.config, lowerdirs, mounted, core.paths, core.host, handler};
   ASSIGN_OR_RETURN(shim::v1::StartContainerRequest spec, BuildSpec(input));
-  RETURN_IF_ERROR(EnsureSources(core, record, [&]() -> absl::Status {
+  RETURN_IF_ERROR(CheckLabels(spec));
+  const std::string& label = spec.rootfs().mount_label();
+  RETURN_IF_ERROR(LabelOwnFiles(core.paths, pod.id(), record.id(), label));
+  RETURN_IF_ERROR(EnsureSources(core, record, label, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(store::Pod now, core.store.FindPod(pod.id()));
     return CheckReady(*now);
   }));

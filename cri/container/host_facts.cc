@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include "absl/strings/str_cat.h"
 #include "cri/container/capabilities.h"
 #include "cri/container/spec.h"
@@ -19,14 +17,24 @@ absl::Status CheckUserNamespaces(const std::string& root) {
   return sys::Annotate(sys::ProbeIdmappedOverlay(root), "overlay of idmapped layers");
 }
 
+// Fills `labels` too.
+absl::Status CheckSelinux(const config::Config& config, selinux::Labels& labels) {
+  RETURN_IF_ERROR(selinux::CheckHost());
+  if (!config.selinux.enabled)
+    return absl::FailedPreconditionError("switched off in the configuration ([selinux] enabled = false)");
+  ASSIGN_OR_RETURN(labels, selinux::DefaultLabels());
+  for (const std::string& label : {labels.process, labels.file}) RETURN_IF_ERROR(selinux::Canonical(label).status());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-HostFacts HostFacts::Probe(const std::string& root) {
+HostFacts HostFacts::Probe(const config::Config& config) {
   HostFacts facts;
   facts.capabilities = AvailableCapabilities();
   facts.masked_paths = security::DefaultMaskedPaths();
-  facts.selinux = ::access("/sys/fs/selinux/enforce", F_OK) == 0;
-  facts.user_namespaces = CheckUserNamespaces(root);
+  facts.selinux = CheckSelinux(config, facts.selinux_labels);
+  facts.user_namespaces = CheckUserNamespaces(config.root);
   facts.recursive_read_only = sys::ProbeMountSetattr().ok();
   facts.apparmor = apparmor::CheckHost();
   facts.apparmor_default = apparmor::Loader::CheckDefault();

@@ -27,10 +27,6 @@ absl::StatusOr<shim::v1::Propagation> ToPropagation(const ::runtime::v1::Mount& 
 }
 
 absl::Status RefuseUnsupported(const ::runtime::v1::Mount& mount, const HostFacts& host, const std::string& field) {
-  // The kubelet asks for this on all hosts; without SELinux there is no label to write.
-  if (mount.selinux_relabel() && host.selinux) {
-    return absl::UnimplementedError(absl::StrCat(field, ".selinux_relabel: not supported by this version"));
-  }
   if (mount.recursive_read_only() && (!mount.readonly() || mount.propagation() != ::runtime::v1::PROPAGATION_PRIVATE)) {
     return absl::InvalidArgumentError(
         absl::StrCat(field, ".recursive_read_only: needs readonly and private propagation"));

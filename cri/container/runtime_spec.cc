@@ -21,6 +21,7 @@ Json Process(const store::ContainerRecord& record, const shim::v1::Process& proc
           {"terminal", process.tty()},
           {"noNewPrivileges", process.no_new_privs()},
           {"apparmorProfile", process.apparmor_profile()},
+          {"selinuxLabel", process.selinux_label()},
           {"oomScoreAdj", process.oom_score_adj()},
           {"user", {{"uid", user.uid()}, {"gid", user.gid()}, {"additionalGids", ToList(user.supplemental_groups())}}}};
 }
@@ -86,6 +87,7 @@ Json RuntimeSpec(const store::ContainerRecord& record, const shim::v1::StartCont
                      {"namespaces", Namespaces(record, spec)},
                      {"resources", Resources(record.resources())},
                      {"devices", std::move(devices)},
+                     {"mountLabel", spec.rootfs().mount_label()},
                      {"maskedPaths", ToList(spec.rootfs().masked_paths())},
                      {"readonlyPaths", ToList(spec.rootfs().readonly_paths())}};
   return {{"process", Process(record, spec.process())},

@@ -9,20 +9,6 @@ namespace {
 
 using ::runtime::v1::NamespaceMode;
 
-absl::Status Refuse(absl::string_view field, absl::string_view why) {
-  return absl::UnimplementedError(absl::StrCat(field, ": ", why));
-}
-
-absl::Status CheckLabels(const ::runtime::v1::LinuxContainerSecurityContext& security, const HostFacts& host) {
-  // A privileged container has no label, whatever else is said (as with all runtimes).
-  if (security.privileged()) return absl::OkStatus();
-  if (AsksForLabel(security.selinux_options())) {
-    return Refuse("security_context.selinux_options",
-                  host.selinux ? "labels cannot be honoured by this version" : "this host has no SELinux");
-  }
-  return absl::OkStatus();
-}
-
 // Network and IPC are the sandbox's: a container can only agree.
 absl::Status CheckShared(absl::string_view field, NamespaceMode pod, NamespaceMode container) {
   if (pod == container) return absl::OkStatus();
@@ -62,19 +48,14 @@ absl::StatusOr<shim::v1::PidNamespace> PidMode(const ::runtime::v1::NamespaceOpt
 
 }  // namespace
 
-bool AsksForLabel(const ::runtime::v1::SELinuxOption& options) {
-  return !options.user().empty() || !options.role().empty() || !options.type().empty() || !options.level().empty();
-}
-
 absl::Status CheckSecurity(const SpecInput& input) {
   const auto& config = input.config;
   const auto& security = SecurityOf(config);
-  if (config.has_windows()) return Refuse("windows", "this is Linux");
+  if (config.has_windows()) return absl::UnimplementedError("windows: this is Linux");
   if (security.privileged() && !input.pod.config().linux().security_context().privileged()) {
     return absl::InvalidArgumentError("security_context.privileged: the sandbox is not privileged");
   }
-  RETURN_IF_ERROR(CheckSameUsers(NamespacesOf(input.pod), security.namespace_options()));
-  return CheckLabels(security, input.host);
+  return CheckSameUsers(NamespacesOf(input.pod), security.namespace_options());
 }
 
 absl::Status SetNamespaces(const SpecInput& input, shim::v1::StartContainerRequest& spec) {

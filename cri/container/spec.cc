@@ -77,6 +77,7 @@ absl::StatusOr<shim::v1::StartContainerRequest> BuildSpec(const SpecInput& input
   RETURN_IF_ERROR(SetNamespaces(input, spec));
   ASSIGN_OR_RETURN(*spec.mutable_process(), BuildProcess(input));
   RETURN_IF_ERROR(SetRootfs(input, *spec.mutable_rootfs()));
+  RETURN_IF_ERROR(SetLabels(input, spec));
   RETURN_IF_ERROR(SetLog(input, *spec.mutable_log()));
   RETURN_IF_ERROR(ToCgroup(input.config.linux().resources()).status());
   return spec;

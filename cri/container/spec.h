@@ -11,6 +11,7 @@
 #include "cri/config/config.h"
 #include "cri/container/paths.h"
 #include "cri/store/records.pb.h"
+#include "runtime/selinux/selinux.h"
 
 // From a CRI request and an image to what the shim is told: one plain function per part, without side effects, so that
 // every rule can be tested alone. A field that cannot be honoured is refused by its name.
@@ -19,14 +20,14 @@ namespace wherry::container {
 // What this host can and cannot enforce; looked up once.
 struct HostFacts {
   uint64_t capabilities = 0;              // that containers may be given
-  bool selinux = false;                   // enabled in the running kernel
+  absl::Status selinux;                   // OK, or why no container is given a label
+  selinux::Labels selinux_labels;         // what the policy has for containers
   absl::Status apparmor;                  // OK, or why no process can be given a profile
   absl::Status apparmor_default;          // OK, or why wherry's own cannot be loaded
   bool recursive_read_only = false;       // mount_setattr(2), Linux 5.12
   absl::Status user_namespaces;           // OK, or what is missing for pods to have one
   std::vector<std::string> masked_paths;  // in containers whose request says nothing
-  // `root` is the directory that layers and writable layers are below.
-  static HostFacts Probe(const std::string& root);
+  static HostFacts Probe(const config::Config& config);
 };
 
 // Directories of the layers of images by the image's id, topmost first.
@@ -55,9 +56,15 @@ bool AsksForLabel(const ::runtime::v1::SELinuxOption& options);
 absl::StatusOr<std::string> AppArmorProfile(const ::runtime::v1::LinuxContainerSecurityContext& security,
                                             const HostFacts& host);
 
+// `labels` with what the options say in place: users and levels of processes and files alike. InvalidArgument, beginning with the part's
+// name, for what cannot be in a label. Whether the policy has such a label is not looked at.
+absl::StatusOr<selinux::Labels> Overlay(const selinux::Labels& labels, const ::runtime::v1::SELinuxOption& options);
+
 // The parts.
 absl::Status CheckSecurity(const SpecInput& input);  // security.cc
 absl::Status SetNamespaces(const SpecInput& input, shim::v1::StartContainerRequest& spec);
+absl::Status SetLabels(const SpecInput& input,
+                       shim::v1::StartContainerRequest& spec);           // selinux.cc; after SetNamespaces
 absl::StatusOr<shim::v1::Process> BuildProcess(const SpecInput& input);  // process.cc
 absl::StatusOr<shim::v1::UserSpec> BuildUser(const ::runtime::v1::LinuxContainerSecurityContext& security,
                                              const oci::ImageConfig& image);

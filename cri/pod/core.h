@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "cri/container/core.h"
 #include "cri/network/network.h"
+#include "cri/pod/levels.h"
 #include "cri/pod/life_events.h"
 #include "cri/pod/service.h"
 
@@ -50,6 +51,7 @@ struct Core final : container::Inbox::Receiver {
   store::Store& store;
   const container::Paths& paths;
   container::Joins<absl::StatusOr<std::string>> runs;
+  Levels levels;
   LifeEvents life_events;
   std::thread finisher;  // finishes what a crash interrupted, while requests are served
 };
@@ -63,6 +65,10 @@ inline bool HasHostNetwork(const ::runtime::v1::PodSandboxConfig& config) {
 
 // InvalidArgument or Unimplemented, naming the field, for what cannot be honoured. `systemd`: cgroups are made by the systemd driver.
 absl::Status Validate(const ::runtime::v1::RunPodSandboxRequest& request, bool systemd);
+
+// Decides the pod's SELinux labels; nothing to do on hosts that have none, but refuse to give one. The level is to be kept until the record
+// is written.
+absl::StatusOr<Levels::Reserved> SetLabels(Core& core, store::PodRecord& pod);
 
 // resolv.conf and hostname in the pod's state directory, and the log directory.
 absl::Status WriteFiles(const container::Paths& paths, const store::PodRecord& pod);

@@ -69,6 +69,10 @@ absl::StatusOr<shim::v1::Request> SetupRequest(Core& core, const store::PodRecor
   for (const auto& [name, value] : config.linux().sysctls()) (*setup.mutable_sysctls())[name] = value;
   setup.set_oom_score_adj(kShimOomScoreAdj);
   if (auto users = container::UserNamespaceOf(config)) *setup.mutable_user_namespace() = *std::move(users);
+  // Where its containers have none (container/selinux.cc), what they share has none either.
+  if (NamespacesOf(config).pid() != cri::NODE ||
+      container::AsksForLabel(config.linux().security_context().selinux_options()))
+    setup.set_mount_label(pod.selinux_file_label());
   setup.set_shared_pid(NamespacesOf(config).pid() == cri::POD);
   if (setup.shared_pid()) {
     const std::string path = container::Paths::pod_init_cgroup(pod.cgroup_path(), pod.id());
@@ -128,6 +132,7 @@ absl::StatusOr<std::string> RunOnce(Core& core, const cri::RunPodSandboxRequest&
     RETURN_IF_ERROR_CTX(Remove(core, other->id()), "left over from a failed attempt");
   }
   ASSIGN_OR_RETURN(store::PodRecord pod, Plan(core, request));
+  ASSIGN_OR_RETURN(const Levels::Reserved level, SetLabels(core, pod));
   auto lease = core.containers.leases.Take(pod.id());
   absl::Status made = Make(core, pod);
   if (made.ok()) return pod.id();

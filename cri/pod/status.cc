@@ -42,13 +42,17 @@ nlohmann::json Namespaces(const store::PodRecord& pod) {
 }
 
 std::string VerboseInfo(const store::PodRecord& pod) {
-  nlohmann::json info = {
-      {"pid", pod.shim_pid()},
-      {"cgroupPath", pod.cgroup_path()},
-      {"networkNamespace", pod.netns_path()},
-      {"runtimeHandler", pod.runtime_handler()},
-      {"runtimeSpec", {{"linux", {{"cgroupsPath", pod.cgroup_path()}, {"namespaces", Namespaces(pod)}}}}},
-      {"ips", nlohmann::json::array()}};
+  nlohmann::json info = {{"pid", pod.shim_pid()},
+                         {"cgroupPath", pod.cgroup_path()},
+                         {"networkNamespace", pod.netns_path()},
+                         {"runtimeHandler", pod.runtime_handler()},
+                         {"runtimeSpec",
+                          {{"process", {{"selinuxLabel", pod.selinux_process_label()}}},
+                           {"linux",
+                            {{"cgroupsPath", pod.cgroup_path()},
+                             {"mountLabel", pod.selinux_file_label()},
+                             {"namespaces", Namespaces(pod)}}}}},
+                         {"ips", nlohmann::json::array()}};
   for (const std::string& ip : pod.ips()) info["ips"].push_back(ip);
   return info.dump();
 }

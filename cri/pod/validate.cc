@@ -63,8 +63,6 @@ absl::Status CheckCgroupParent(const std::string& parent, bool systemd) {
 }
 
 absl::Status CheckSecurity(const cri::LinuxSandboxSecurityContext& security) {
-  if (!security.privileged() && container::AsksForLabel(security.selinux_options()))
-    return absl::UnimplementedError("linux.security_context.selinux_options: labels cannot be honoured");
   const cri::NamespaceOption& ns = security.namespace_options();
   if (absl::Status st = container::CheckUserNamespace(ns); !st.ok()) return st;
   if (ns.network() != cri::POD && ns.network() != cri::NODE)

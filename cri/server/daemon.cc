@@ -25,6 +25,7 @@
 #include "cri/streaming/server.h"
 #include "runtime/cgroup/cgroup.h"
 #include "runtime/cgroup/systemd.h"
+#include "runtime/selinux/layers.h"
 #include "runtime/shim/client.h"
 #include "runtime/sys/status.h"
 
@@ -58,6 +59,7 @@ struct Daemon::Parts {
   absl::Status Lock();
   absl::Status OpenStores();
   absl::Status OpenHost();
+  void LabelForSelinux();
   absl::Status Recover();
   absl::Status Listen();
 };
@@ -101,6 +103,17 @@ absl::Status Daemon::Parts::OpenHost() {
   return absl::OkStatus();
 }
 
+void Daemon::Parts::LabelForSelinux() {
+  const absl::Status& able = containers->core().host.selinux;
+  if (absl::IsUnimplemented(able)) return;
+  absl::Status status = able;
+  if (status.ok()) {
+    auto label = selinux::LayerLabel();
+    status = label.ok() ? selinux::LabelLayers(config.root + "/images", *label) : label.status();
+  }
+  if (!status.ok()) log->warn("SELinux labels of containers: {}", std::string(status.message()));
+}
+
 absl::Status Daemon::Parts::Recover() {
   const auto begin = std::chrono::steady_clock::now();
   container::Dependencies dependencies{config, *store, *images, *cgroups, *hub, inbox};
@@ -108,6 +121,7 @@ absl::Status Daemon::Parts::Recover() {
   if (const auto& host = containers->core().host; host.apparmor.ok() && !host.apparmor_default.ok())
     log->warn("containers that ask for no AppArmor profile run without one: {}",
               std::string(host.apparmor_default.message()));
+  LabelForSelinux();
   pods = std::make_unique<pod::Service>(dependencies, *network, *containers);
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
   network->LookAfterAll(container::Paths(config).all_netns());

@@ -40,7 +40,12 @@ nlohmann::json DescribeSecurity(const container::HostFacts& host) {
   return {{"apparmor",
            {{"enabled", host.apparmor.ok()},
             {"default_profile", apparmor.ok() ? apparmor::kDefaultProfile : ""},
-            {"message", std::string(apparmor.message())}}}};
+            {"message", std::string(apparmor.message())}}},
+          {"selinux",
+           {{"enabled", host.selinux.ok()},
+            {"process", host.selinux_labels.process},
+            {"file", host.selinux_labels.file},
+            {"message", std::string(host.selinux.message())}}}};
 }
 
 std::string Describe(const config::Config& config, const container::HostFacts& host, const std::string& cgroup_layout) {

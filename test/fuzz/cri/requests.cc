@@ -79,11 +79,23 @@ void CheckRootfs(const shim::v1::Rootfs& rootfs) {
   for (const auto& path : rootfs.readonly_paths()) Demand(IsClean(path));
 }
 
+// No part of a label is two, or ends a mount option.
+void CheckLabels(const cri::SELinuxOption& options, const shim::v1::StartContainerRequest& spec) {
+  const std::string& process = spec.process().selinux_label();
+  Demand(!spec.privileged() || process.empty());
+  for (const std::string& label : {process, spec.rootfs().mount_label()})
+    Demand(label.find_first_of(" \"\n\\=\0", 0, 6) == std::string::npos);
+  if (options.type().empty() || process.empty()) return;
+  const std::vector<std::string> parts = absl::StrSplit(process, absl::MaxSplits(':', 3));
+  Demand(parts.size() == 4 && parts[2] == options.type() && (options.level().empty() || parts[3] == options.level()));
+}
+
 void CheckSpec(const cri::CreateContainerRequest& request, const shim::v1::StartContainerRequest& spec) {
   const auto& security = container::SecurityOf(request.config());
   const auto& pod = request.sandbox_config().linux().security_context();
   CheckProcess(spec.process());
   CheckRootfs(spec.rootfs());
+  CheckLabels(security.selinux_options(), spec);
   Demand(!spec.privileged() || pod.privileged());
   Demand(spec.rootfs().all_devices() == spec.privileged());
   Demand(spec.host_network() == (pod.namespace_options().network() == cri::NODE));
@@ -133,6 +145,8 @@ void Try(cri::CreateContainerRequest request) {
   wherry::store::PodRecord pod;
   pod.set_id("pod");
   *pod.mutable_config() = request.sandbox_config();
+  pod.set_selinux_process_label("system_u:system_r:container_t:s0:c1,c2");
+  pod.set_selinux_file_label("system_u:object_r:container_file_t:s0:c1,c2");
   wherry::config::Config config;
   const container::Paths paths(config);
   static const container::HostFacts kHost = Host();
@@ -162,6 +176,9 @@ cri::CreateContainerRequest Ordinary() {
   auto& env = *config.add_envs();
   env.set_key("K");
   env.set_value("v");
+  auto& label = *config.mutable_linux()->mutable_security_context()->mutable_selinux_options();
+  label.set_type("container_init_t");
+  label.set_level("s0:c3,c4");
   auto& mount = *config.add_mounts();
   mount.set_host_path("/srv/data");
   mount.set_container_path("/data");

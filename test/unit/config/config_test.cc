@@ -54,6 +54,8 @@ void ExpectEqual(const Config& a, const Config& b) {
   EXPECT_EQ(a.streaming.tls_cert_file, b.streaming.tls_cert_file);
   EXPECT_EQ(a.streaming.tls_key_file, b.streaming.tls_key_file);
   EXPECT_EQ(a.cdi.spec_dirs, b.cdi.spec_dirs);
+  EXPECT_EQ(a.selinux.enabled, b.selinux.enabled);
+  EXPECT_EQ(a.selinux.category_range, b.selinux.category_range);
   EXPECT_EQ(a.handlers.size(), b.handlers.size());
   EXPECT_EQ(a.log.level, b.log.level);
 }
@@ -96,6 +98,9 @@ address = "::1"
 port = 10010
 tls_cert_file = "/n"
 tls_key_file = "/o"
+[selinux]
+enabled = false
+category_range = 500
 [log]
 level = "debug"
 )");
@@ -123,6 +128,8 @@ level = "debug"
   want.streaming.port = 10010;
   want.streaming.tls_cert_file = "/n";
   want.streaming.tls_key_file = "/o";
+  want.selinux.enabled = false;
+  want.selinux.category_range = 500;
   want.log.level = "debug";
   ExpectEqual(*config, want);
 }
@@ -149,6 +156,7 @@ TEST_F(ConfigTest, RefusesWrongValuesNamingTheKey) {
               HasSubstr("\"streaming.tls_key_file\" must be an abs"));
   EXPECT_THAT(Refusal("[streaming]\ntls_key_file = \"/k\""), AllOf(HasSubstr("[streaming]"), HasSubstr("set both")));
   EXPECT_THAT(Refusal("[streaming]\ntls_cert_file = \"/c\""), HasSubstr("set both"));
+  EXPECT_THAT(Refusal("[selinux]\ncategory_range = 1"), HasSubstr("from 2 to 1024"));
   EXPECT_THAT(Refusal("[log]\nlevel = \"loud\""), HasSubstr("log.level"));
   EXPECT_THAT(Refusal("socket = \"/" + std::string(120, 'x') + "\""), HasSubstr("107 bytes"));
 }
