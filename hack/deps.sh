@@ -14,7 +14,7 @@ packages=(
   # tests, lint, fuzzing, measuring
   libgtest-dev libgmock-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
   busybox-static openssl docker-registry containernetworking-plugins iptables nftables iproute2 util-linux jq
-  qemu-system-x86 kmod cpio apparmor mmdebstrap e2fsprogs openssh-client
+  qemu-system-x86 kmod cpio apparmor secilc mmdebstrap e2fsprogs openssh-client
 )
 
 installed=$(dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)

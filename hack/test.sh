@@ -172,20 +172,30 @@ cni_bridge_test BridgeVlanTest.*
 cni_chained_test PortmapTest.Sctp*:PortmapTest.FromEverywhere
 wherry_e2e LimitsTest.*:UpdateTest.*:StatsTest.*:PodsTest.ContainerSees*:PodsTest.TwoPods*:PodsTest.Exit*:RestartTest.Killed*:AppArmorTest.*'
 
+# The same with SELinux instead of AppArmor.
+in_selinux_vm='integration_process Overlay.*Label*
+wherry_e2e SelinuxTest.*'
+
 stage_vm() {
-  local reports=$root/build/vm/share/reports status=0
   if [ "$(id -u)" != 0 ]; then
     skip "vm: needs root"
     return
   fi
   hack/vm.sh --fetch || { skip "vm: Debian's kernel cannot be fetched"; return; }
+  tests_in_vm apparmor "$in_vm"
+  tests_in_vm selinux "$in_selinux_vm"
+}
+
+# tests_in_vm SECURITY LIST
+tests_in_vm() {
+  local reports=$root/build/vm/share/reports status=0
   rm -rf "$reports"
   mkdir -p "$reports"
-  awk '{print $1, 400, $2}' <<<"$in_vm" >"$reports/list"
-  PRESET=$preset hack/vm.sh hack/test.sh --in-machine "$reports" >"$out/vm" 2>&1 || status=$?
+  awk '{print $1, 400, $2}' <<<"$2" >"$reports/list"
+  PRESET=$preset VM_SECURITY=$1 hack/vm.sh hack/test.sh --in-machine "$reports" >"$out/vm" 2>&1 || status=$?
   if [ $status = 126 ]; then
     tail -n 20 "$out/vm"
-    skip "vm: the machine did not boot"
+    skip "vm: the machine with $1 did not boot"
     return
   fi
   report_machine "$reports" "$out/vm" $status
