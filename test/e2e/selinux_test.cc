@@ -70,7 +70,7 @@ class SelinuxTest : public NodeTest {
   }
   std::string Pid(const std::string& container) { return std::to_string(Info(container)["pid"].get<int>()); }
   std::string Volume(const std::string& name) {
-    const std::string path = node.dir() + "/" + name;
+    std::string path = node.dir() + "/" + name;
     fs::create_directories(path);
     std::ofstream(path + "/file") << "mine\n";
     return path;
