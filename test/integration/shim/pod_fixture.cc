@@ -102,7 +102,7 @@ v1::Cgroup PodTest::MakeCgroup(const std::string& id) {
   for (const char* controller : {"freezer", "memory", "pids"}) {
     const std::string base = std::string("/sys/fs/cgroup/") + controller;
     if (!std::filesystem::exists(base + "/tasks")) continue;
-    const std::string dir = base + "/wherry-" + pod_id_ + "-" + id;
+    const std::string dir = absl::StrCat(base, "/wherry-", pod_id_, "-", id);
     EXPECT_EQ(::mkdir(dir.c_str(), 0755), 0) << dir;
     cgroups_.push_back(dir);
     cgroup.add_v1_dirs(dir);
@@ -184,7 +184,7 @@ v1::Request PodTest::ContainerRequest(const std::string& id, const std::string& 
 }
 
 v1::Request PodTest::ExecRequest(const std::string& container, const std::string& id,
-                                 std::vector<std::string> args) const {
+                                 const std::vector<std::string>& args) const {
   v1::Request request;
   v1::ExecRequest* exec = request.mutable_exec();
   exec->set_container_id(container);
@@ -228,7 +228,7 @@ void PodTest::WaitLost() {
 }
 
 absl::StatusOr<PodTest::Output> PodTest::Run(const std::string& container, const std::string& id,
-                                             std::vector<std::string> args) {
+                                             const std::vector<std::string>& args) {
   int out[2], err[2];
   EXPECT_EQ(::pipe2(out, O_CLOEXEC), 0);
   EXPECT_EQ(::pipe2(err, O_CLOEXEC), 0);
@@ -237,7 +237,7 @@ absl::StatusOr<PodTest::Output> PodTest::Run(const std::string& container, const
   fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   fds.emplace_back(out[1]);
   fds.emplace_back(err[1]);
-  auto reply = Call(ExecRequest(container, id, std::move(args)), std::move(fds));
+  auto reply = Call(ExecRequest(container, id, args), std::move(fds));
   if (!reply.ok()) return reply.status();
   Output output;
   output.out = ReadToEnd(out_read.get());

@@ -31,14 +31,15 @@ class PodTest : public ::testing::Test {
   v1::Request SetupRequest() const;
   // A request that runs `script` in /bin/sh.
   v1::Request ContainerRequest(const std::string& id, const std::string& script);
-  v1::Request ExecRequest(const std::string& container, const std::string& id, std::vector<std::string> args) const;
+  v1::Request ExecRequest(const std::string& container, const std::string& id,
+                          const std::vector<std::string>& args) const;
 
   absl::StatusOr<Reply> Call(v1::Request request, std::vector<sys::UniqueFd> fds = {});
   absl::StatusOr<v1::StartContainerReply> Start(const std::string& id, const std::string& script);
   // Waits for the event.
   v1::Exit WaitContainer(const std::string& id);
   // The same for an exec; its output comes along.
-  absl::StatusOr<Output> Run(const std::string& container, const std::string& id, std::vector<std::string> args);
+  absl::StatusOr<Output> Run(const std::string& container, const std::string& id, const std::vector<std::string>& args);
   absl::Status Signal(const std::string& container, int signal, bool all = false, const std::string& exec_id = "");
   absl::Status Forget(const std::string& container);
   v1::StateReply State();
