@@ -183,6 +183,10 @@ stage_vm() {
   fi
   hack/vm.sh --fetch || { skip "vm: Debian's kernel cannot be fetched"; return; }
   tests_in_vm apparmor "$in_vm"
+  if [ $SECONDS -gt $((time_limit * 85 / 100)) ]; then
+    skip "vm with SELinux: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
+    return
+  fi
   tests_in_vm selinux "$in_selinux_vm"
 }
 
