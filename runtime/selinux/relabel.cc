@@ -79,12 +79,15 @@ class Tree {
            sys::IsErrno(status, EXDEV);
   }
 
+  absl::Status InTree(const absl::Status& status) const {
+    return sys::Annotate(status, absl::StrCat("in \"", path_, "\""));
+  }
+
   absl::Status Visit(const std::string& directory) {
     auto fd = sys::OpenBeneath(top_.get(), directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!fd.ok())
-      return Gone(fd.status()) ? absl::OkStatus() : sys::Annotate(fd.status(), absl::StrCat("in \"", path_, "\""));
+    if (!fd.ok()) return Gone(fd.status()) ? absl::OkStatus() : InTree(fd.status());
     const Dir dir(::fdopendir(fd->get()));
-    if (dir == nullptr) return sys::Errno("fdopendir");
+    if (dir == nullptr) return InTree(sys::Errno("fdopendir"));
     const int at = fd->release();
     while (true) {
       errno = 0;
@@ -98,7 +101,7 @@ class Tree {
 
   absl::Status VisitEntry(int at, const std::string& directory, const std::string& name) {
     auto entry = sys::OpenBeneath(at, name, O_PATH | O_NOFOLLOW);
-    if (!entry.ok()) return Gone(entry.status()) ? absl::OkStatus() : entry.status();
+    if (!entry.ok()) return Gone(entry.status()) ? absl::OkStatus() : InTree(entry.status());
     const std::string below = absl::StrCat(directory, "/", name);
     RETURN_IF_ERROR(Label(entry->get(), below));
     struct stat st {};
