@@ -39,7 +39,8 @@ make_package() {
   package=$(ls "$build"/package/*.deb)
 }
 
-# What differs between Debian as installed and a node that tests boot: files/, no timers that would use the network, a key.
+# What differs between Debian as installed and a node that tests boot: files/, no timers that would use the network, nothing for screens
+# and firmware that it does not have, no AppArmor profiles of programs that it does not have (the parser takes seconds in emulation), a key.
 dress() {
   local unit
   rm -rf "$node/root"
@@ -50,9 +51,11 @@ dress() {
   [ -e "$node/key" ] || ssh-keygen -q -t ed25519 -N '' -C node -f "$node/key"
   install -D -m 600 "$node/key.pub" "$node/root/root/.ssh/authorized_keys"
   for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-    systemd-pcrphase.service systemd-pcrphase-sysinit.service; do
+    systemd-pcrphase.service systemd-pcrphase-sysinit.service getty@tty1.service serial-getty@ttyS0.service modprobe@drm.service \
+    modprobe@efi_pstore.service systemd-binfmt.service; do
     ln -sf /dev/null "$node/root/etc/systemd/system/$unit"
   done
+  rm "$node/root/etc/apparmor.d/lsb_release" "$node/root/etc/apparmor.d/nvidia_modprobe"
   # In a pod, devices and the kernel's settings are the host's.
   for unit in systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service \
     systemd-sysctl.service; do
