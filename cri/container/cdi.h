@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "api/cdi/spec.h"
 #include "api/shim/v1/shim.pb.h"
+#include "cri/container/host_files.h"
 #include "cri/store/records.pb.h"
 
 // Devices by CDI name, from a request to the container's specification.
@@ -23,7 +24,8 @@ absl::StatusOr<cdi::Edits> ResolveCdi(const std::vector<std::string>& directorie
                                       const std::vector<std::string>& names);
 
 // Changes a finished specification, and adds what the devices may be used for to `record`. Unimplemented for what wherry does
-// not do: some hooks (hooks.h), RDT classes, network interfaces.
-absl::Status ApplyCdi(const cdi::Edits& edits, store::ContainerRecord& record, shim::v1::StartContainerRequest& spec);
+// not do: some hooks (hooks.h), RDT classes, network interfaces. `wanted` as for LookAtHost().
+absl::Status ApplyCdi(const cdi::Edits& edits, Looks& looks, Wanted wanted, store::ContainerRecord& record,
+                      shim::v1::StartContainerRequest& spec);
 
 }  // namespace wherry::container

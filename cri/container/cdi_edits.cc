@@ -1,7 +1,6 @@
 // A CDI specification edits an OCI runtime configuration; here each kind of edit becomes what the shim is told instead. Where an
 // edit names what is there already (a variable, a mount's or a device's place), it replaces it.
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 
@@ -35,35 +34,39 @@ void SetVariable(const std::string& assignment, shim::v1::Process& process) {
   process.add_env(assignment);
 }
 
-// Fills in what the specification leaves to the host.
-absl::Status Complete(const cdi::DeviceNode& node, shim::v1::Device& device) {
-  if (node.type == 'p' || (node.type != 0 && node.major != 0)) {
-    device.set_type(std::string(1, node.type));
-    device.set_major_number(static_cast<uint32_t>(node.major));
-    device.set_minor_number(static_cast<uint32_t>(node.minor));
-    return absl::OkStatus();
-  }
-  struct stat st;
-  if (::lstat(device.host_path().c_str(), &st) != 0)
-    return sys::Errno(absl::StrCat("lstat \"", device.host_path(), "\""));
-  const char type = S_ISBLK(st.st_mode) ? 'b' : S_ISCHR(st.st_mode) ? 'c' : S_ISFIFO(st.st_mode) ? 'p' : 0;
+// Whether the specification leaves to the host what the device is.
+bool IsHosts(const cdi::DeviceNode& node) { return node.type != 'p' && (node.type == 0 || node.major == 0); }
+
+absl::StatusOr<std::string> HostPath(const cdi::DeviceNode& node) {
+  return CleanPath(node.host_path.empty() ? node.path : node.host_path, "deviceNodes.hostPath");
+}
+
+absl::Status FromHost(const cdi::DeviceNode& node, const struct statx& host, shim::v1::Device& device) {
+  const char type = S_ISBLK(host.stx_mode) ? 'b' : S_ISCHR(host.stx_mode) ? 'c' : S_ISFIFO(host.stx_mode) ? 'p' : 0;
   if (type == 0 || (node.type != 0 && node.type != type))
     return absl::FailedPreconditionError(absl::StrCat("\"", device.host_path(), "\" is no such device on this host"));
   device.set_type(std::string(1, type));
-  device.set_major_number(node.major != 0 ? static_cast<uint32_t>(node.major) : ::major(st.st_rdev));
-  device.set_minor_number(node.major != 0 ? static_cast<uint32_t>(node.minor) : ::minor(st.st_rdev));
-  device.set_mode(st.st_mode & 07777);
-  device.set_uid(st.st_uid);
-  device.set_gid(st.st_gid);
+  device.set_major_number(node.major != 0 ? static_cast<uint32_t>(node.major) : host.stx_rdev_major);
+  device.set_minor_number(node.major != 0 ? static_cast<uint32_t>(node.minor) : host.stx_rdev_minor);
+  device.set_mode(host.stx_mode & 07777U);
+  device.set_uid(host.stx_uid);
+  device.set_gid(host.stx_gid);
   return absl::OkStatus();
 }
 
-absl::Status AddNode(const cdi::DeviceNode& node, store::ContainerRecord& record, shim::v1::Rootfs& rootfs) {
+// `host`: what is at the device's host path; unless it IsHosts(), null.
+absl::Status AddNode(const cdi::DeviceNode& node, const struct statx* host, store::ContainerRecord& record,
+                     shim::v1::Rootfs& rootfs) {
   shim::v1::Device device;
   ASSIGN_OR_RETURN(*device.mutable_path(), CleanPath(node.path, "deviceNodes.path"));
-  ASSIGN_OR_RETURN(*device.mutable_host_path(),
-                   CleanPath(node.host_path.empty() ? node.path : node.host_path, "deviceNodes.hostPath"));
-  RETURN_IF_ERROR(Complete(node, device));
+  ASSIGN_OR_RETURN(*device.mutable_host_path(), HostPath(node));
+  if (host != nullptr) {
+    RETURN_IF_ERROR(FromHost(node, *host, device));
+  } else {
+    device.set_type(std::string(1, node.type));
+    device.set_major_number(static_cast<uint32_t>(node.major));
+    device.set_minor_number(static_cast<uint32_t>(node.minor));
+  }
   if (node.mode) device.set_mode(*node.mode);
   if (node.uid) device.set_uid(*node.uid);
   if (node.gid) device.set_gid(*node.gid);
@@ -117,8 +120,6 @@ absl::Status AddMount(const cdi::Mount& from, shim::v1::Rootfs& rootfs) {
   ASSIGN_OR_RETURN(*mount.mutable_destination(), CleanPath(from.container_path, "mounts.containerPath"));
   if (mount.destination() == "/") return absl::InvalidArgumentError("mounts.containerPath is the root");
   for (const std::string& option : from.options) RETURN_IF_ERROR(SetOption(option, mount));
-  struct stat st;
-  if (::stat(mount.source().c_str(), &st) != 0) return sys::Errno(absl::StrCat("stat \"", mount.source(), "\""));
   auto& mounts = *rootfs.mutable_mounts();
   mounts.erase(std::remove_if(mounts.begin(), mounts.end(),
                               [&](const auto& m) { return m.destination() == mount.destination(); }),
@@ -127,13 +128,36 @@ absl::Status AddMount(const cdi::Mount& from, shim::v1::Rootfs& rootfs) {
   return absl::OkStatus();
 }
 
+// What is asked of the host: about devices, in their order, and then about mounts.
+absl::StatusOr<std::vector<HostFile>> FilesOf(const cdi::Edits& edits) {
+  std::vector<HostFile> files;
+  for (const cdi::DeviceNode& node : edits.device_nodes) {
+    if (!IsHosts(node)) continue;
+    HostFile& file = files.emplace_back();
+    file.field = "CDI_devices";
+    ASSIGN_OR_RETURN_CTX(file.path, HostPath(node), file.field);
+    file.follow = false;
+  }
+  for (const cdi::Mount& mount : edits.mounts) {
+    HostFile& file = files.emplace_back();
+    file.field = "CDI_devices";
+    ASSIGN_OR_RETURN_CTX(file.path, CleanPath(mount.host_path, "mounts.hostPath"), file.field);
+  }
+  return files;
+}
+
 }  // namespace
 
-absl::Status ApplyCdi(const cdi::Edits& edits, store::ContainerRecord& record, shim::v1::StartContainerRequest& spec) {
+absl::Status ApplyCdi(const cdi::Edits& edits, Looks& looks, Wanted wanted, store::ContainerRecord& record,
+                      shim::v1::StartContainerRequest& spec) {
   RETURN_IF_ERROR(Refuse(edits));
+  ASSIGN_OR_RETURN(const std::vector<HostFile> files, FilesOf(edits));
+  ASSIGN_OR_RETURN(const Looks::Seen seen, LookAtHost(looks, record.pod_id(), files, wanted));
+  auto host = seen.begin();
   for (const std::string& assignment : edits.env) SetVariable(assignment, *spec.mutable_process());
   for (const cdi::DeviceNode& node : edits.device_nodes)
-    RETURN_IF_ERROR_CTX(AddNode(node, record, *spec.mutable_rootfs()), "CDI_devices");
+    RETURN_IF_ERROR_CTX(AddNode(node, IsHosts(node) ? &*host++ : nullptr, record, *spec.mutable_rootfs()),
+                        "CDI_devices");
   for (const cdi::Mount& mount : edits.mounts)
     RETURN_IF_ERROR_CTX(AddMount(mount, *spec.mutable_rootfs()), "CDI_devices");
   if (!edits.mounts.empty()) SortMounts(*spec.mutable_rootfs());

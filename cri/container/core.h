@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "cri/container/ends.h"
+#include "cri/container/host_files.h"
 #include "cri/container/inbox.h"
 #include "cri/container/looks.h"
 #include "cri/container/operations.h"
@@ -127,8 +128,7 @@ void HoldAgain(Core& core, const store::ContainerRecord& record);
 
 // What the mounts of a container are of is there afterwards, with the SELinux label `label` (unless empty) where the request wants that,
 // and `record` has the rules for the devices that it asks for. `wanted` is asked whether the pod is ready still.
-absl::Status EnsureSources(Core& core, store::ContainerRecord& record, const std::string& label,
-                           absl::FunctionRef<absl::Status()> wanted);
+absl::Status EnsureSources(Core& core, store::ContainerRecord& record, const std::string& label, Wanted wanted);
 
 // Asks the kernel whether its policy has the labels of the specification, which are as it writes them afterwards; InvalidArgument.
 absl::Status CheckLabels(shim::v1::StartContainerRequest& spec);

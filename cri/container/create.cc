@@ -89,14 +89,15 @@ absl::Status Specify(Core& core, const store::PodRecord& pod, const image::Image
   RETURN_IF_ERROR(CheckLabels(spec));
   const std::string& label = spec.rootfs().mount_label();
   RETURN_IF_ERROR(LabelOwnFiles(core.paths, pod.id(), record.id(), label));
-  RETURN_IF_ERROR(EnsureSources(core, record, label, [&]() -> absl::Status {
+  const auto wanted = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(store::Pod now, core.store.FindPod(pod.id()));
     return CheckReady(*now);
-  }));
+  };
+  RETURN_IF_ERROR(EnsureSources(core, record, label, wanted));
   ASSIGN_OR_RETURN(std::vector<std::string> devices, CdiNames(record.config()));
   if (!devices.empty()) {
     ASSIGN_OR_RETURN_CTX(cdi::Edits edits, ResolveCdi(core.config.cdi.spec_dirs, devices), "CDI_devices");
-    RETURN_IF_ERROR(ApplyCdi(edits, record, spec));
+    RETURN_IF_ERROR(ApplyCdi(edits, core.looks, wanted, record, spec));
   }
   RETURN_IF_ERROR(EnsureAppArmor(core, spec.process().apparmor_profile()));
   // A wrong profile is found now. The default filter is made anew for each process and would only swell the record.

@@ -154,7 +154,6 @@ class FaultsTest : public NothingLeftTest {
     EXPECT_EQ(created.get().error_code(), grpc::CANCELLED);
     ExpectOthersGoOn();
     hung.End();
-    ExpectNothingLeft();
   }
 
   std::string good_, neighbour_;
@@ -166,6 +165,7 @@ TEST_F(FaultsTest, AVolumeThatDoesNotAnswer) {
   HungFiles hung("/mnt/hung");
   const std::string bad = node.RunPod("bad");
   ExpectItHoldsUpNoOther(hung, bad, WithVolume(bad, hung.path() + "/volume"));
+  ExpectNothingLeft();
 }
 
 TEST_F(FaultsTest, ADeviceThatDoesNotAnswer) {
@@ -176,6 +176,25 @@ TEST_F(FaultsTest, ADeviceThatDoesNotAnswer) {
   device.set_host_path(hung.path() + "/device");
   device.set_container_path("/dev/device");
   ExpectItHoldsUpNoOther(hung, bad, request);
+  ExpectNothingLeft();
+}
+
+// Both that a device of CDI names to be found on the host.
+TEST_F(FaultsTest, ADeviceOfCdiWhoseFilesDoNotAnswer) {
+  fs::create_directories(node.dir() + "/cdi");
+  for (const std::string edit : {R"("deviceNodes": [{"path": "/mnt/hung/device"}])",
+                                 R"("mounts": [{"hostPath": "/mnt/hung/library", "containerPath": "/library"}])"}) {
+    std::ofstream(node.dir() + "/cdi/v.json")
+        << R"({"cdiVersion": "0.6.0", "kind": "v.com/c", "devices": [{"name": "a", "containerEdits": {)" << edit
+        << "}}]}";
+    HungFiles hung("/mnt/hung");
+    const std::string bad = node.RunPod("bad");
+    cri::CreateContainerRequest request = node.CreateRequest(bad, "c", {"sleep", "1000"});
+    request.mutable_config()->add_cdi_devices()->set_name("v.com/c=a");
+    ExpectItHoldsUpNoOther(hung, bad, request);
+  }
+  fs::remove_all(node.dir() + "/cdi");
+  ExpectNothingLeft();
 }
 
 // The kubelet stops nothing before its removal when wherryd has been asked and has not answered.
