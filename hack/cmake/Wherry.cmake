@@ -45,6 +45,7 @@ if(WHERRY_SANITIZE MATCHES thread)
   add_library(wherry_absl_mutex OBJECT ${CMAKE_SOURCE_DIR}/test/sanitize/absl_mutex.cc)
   target_link_libraries(wherry_absl_mutex PRIVATE absl::synchronization)
   target_sources(wherry_flags INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:wherry_absl_mutex>>)
+  target_link_libraries(wherry_flags INTERFACE absl::synchronization)  # what it wraps, for programs without Abseil
 endif()
 if(WHERRY_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "test/e2e/info.h"
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -59,16 +60,7 @@ class SelinuxTest : public NodeTest {
     for (int i = 0; i < 3; ++i) level.erase(0, level.find(':') + 1);
     return level;
   }
-  nlohmann::json Info(const std::string& container) {
-    cri::ContainerStatusRequest request;
-    request.set_container_id(container);
-    request.set_verbose(true);
-    cri::ContainerStatusResponse response;
-    grpc::ClientContext context;
-    EXPECT_TRUE(node.runtime().ContainerStatus(&context, request, &response).ok());
-    return nlohmann::json::parse(response.info().at("info"));
-  }
-  std::string Pid(const std::string& container) { return std::to_string(Info(container)["pid"].get<int>()); }
+  std::string Pid(const std::string& container) { return std::to_string(Info(node, container)["pid"].get<int>()); }
   std::string Volume(const std::string& name) {
     std::string path = node.dir() + "/" + name;
     fs::create_directories(path);
@@ -101,7 +93,7 @@ TEST_F(SelinuxTest, AContainerAndItsExecsHaveThePodsLabel) {
   const std::string a = Run(pod, "a"), b = Run(pod, "b");
   EXPECT_THAT(LabelOfInit(a), MatchesRegex("system_u:system_r:container_t:s0:c[0-9]+,c[0-9]+"));
   for (const std::string& label : {LabelOfExec(a), LabelOfInit(b), LabelOfExec(b)}) EXPECT_EQ(label, LabelOfInit(a));
-  const auto spec = Info(a)["runtimeSpec"];
+  const auto spec = Info(node, a)["runtimeSpec"];
   EXPECT_EQ(spec["process"]["selinuxLabel"], LabelOfInit(a));
   EXPECT_EQ(spec["linux"]["mountLabel"], kFile + LevelOf(LabelOfInit(a)));
 }

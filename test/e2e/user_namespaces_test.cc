@@ -12,6 +12,7 @@
 
 #include "runtime/sys/probe.h"
 #include "test/e2e/census.h"
+#include "test/e2e/info.h"
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -67,16 +68,8 @@ class UserNamespacesTest : public NodeTest {
   }
   // A file of /proc/<pid of the container's init>, as the host sees it.
   std::string OnHost(const std::string& container, const std::string& file) {
-    cri::ContainerStatusRequest request;
-    request.set_container_id(container);
-    request.set_verbose(true);
-    cri::ContainerStatusResponse response;
-    grpc::ClientContext context;
-    EXPECT_TRUE(node.runtime().ContainerStatus(&context, request, &response).ok());
-    const std::string& info = response.info().at("info");
-    const std::string pid = std::to_string(std::stoi(info.substr(info.find("\"pid\":") + 6)));
     std::ostringstream text;
-    text << std::ifstream("/proc/" + pid + "/" + file).rdbuf();
+    text << std::ifstream("/proc/" + Info(node, container)["pid"].dump() + "/" + file).rdbuf();
     return text.str();
   }
   grpc::Status TryPod(const std::function<void(cri::PodSandboxConfig&)>& edit) {

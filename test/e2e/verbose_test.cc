@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "test/e2e/info.h"
 #include "test/e2e/node.h"
 
 namespace wherry::e2e {
@@ -15,15 +16,6 @@ using nlohmann::json;
 
 class VerboseTest : public NodeTest {
  protected:
-  json Container(const std::string& id) {
-    cri::ContainerStatusRequest request;
-    request.set_container_id(id);
-    request.set_verbose(true);
-    cri::ContainerStatusResponse response;
-    grpc::ClientContext context;
-    EXPECT_TRUE(node.runtime().ContainerStatus(&context, request, &response).ok());
-    return json::parse(response.info().at("info"));
-  }
   json Pod(const std::string& id) {
     cri::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(id);
@@ -53,7 +45,7 @@ TEST_F(VerboseTest, AContainersPidCgroupAndNamespacesAreItsOwn) {
     env.set_value("never-shown");
     config.mutable_linux()->mutable_resources()->set_cpu_shares(512);
   });
-  const json info = Container(id);
+  const json info = Info(node, id);
   const std::string proc = "/proc/" + std::to_string(info["pid"].get<int>());
   EXPECT_EQ(std::filesystem::read_symlink(proc + "/exe").filename(), "sleep");
   EXPECT_EQ(info["sandboxID"], pod);
@@ -69,7 +61,7 @@ TEST_F(VerboseTest, AContainersPidCgroupAndNamespacesAreItsOwn) {
 TEST_F(VerboseTest, AnEndedContainerHasNoPid) {
   const std::string id = node.Run(node.RunPod("p"), "c", {"true"});
   node.WaitExited(id);
-  EXPECT_EQ(Container(id)["pid"], 0);
+  EXPECT_EQ(Info(node, id)["pid"], 0);
 }
 
 TEST_F(VerboseTest, StatusHasTheConfiguration) {

@@ -5,13 +5,18 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "test/integration/streaming/support.h"
 
 namespace wherry::streaming::test {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
 using testing::StartsWith;
 
 constexpr Streams kAll{true, true, true, false};
@@ -24,8 +29,8 @@ class TlsTest : public ServerTest {
     options.tls_cert_file = dir_ + "/cert.pem";
     options.tls_key_file = dir_ + "/key.pem";
     options.warn = [this](const std::string& text) {
-      ++warnings_;
-      warning_ = text;
+      absl::MutexLock lock(&mutex_);
+      warnings_.push_back(text);
     };
     Use("a.crt", "a.key");
   }
@@ -35,6 +40,10 @@ class TlsTest : public ServerTest {
     ::unsetenv("SSL_CERT_FILE");
   }
 
+  std::vector<std::string> Warnings() {
+    absl::MutexLock lock(&mutex_);
+    return warnings_;
+  }
   // A key NAME.key with a certificate of its own, NAME.crt, for loopback's addresses.
   void MakePair(const std::string& name) {
     const std::string base = dir_ + "/" + name;
@@ -63,8 +72,8 @@ class TlsTest : public ServerTest {
   }
 
   const std::string dir_ = testing::TempDir() + "/tls-" + std::to_string(::getpid());
-  std::atomic<int> warnings_{0};
-  std::string warning_;
+  absl::Mutex mutex_;  // the server warns on a thread of its own
+  std::vector<std::string> warnings_ ABSL_GUARDED_BY(mutex_);
 };
 
 TEST_F(TlsTest, SpdyOverTlsCarriesEveryByteAndTheExitCode) {
@@ -118,7 +127,7 @@ TEST_F(TlsTest, AReplacedPairIsUsedByNewConnectionsAndLeavesOldOnesAlone) {
   old.Finish(old.names["stdin"]);
   ASSERT_TRUE(old.UntilClosed());
   EXPECT_EQ(old.text("stdout"), "before and after");
-  EXPECT_EQ(warnings_, 0);
+  EXPECT_THAT(Warnings(), IsEmpty());
 }
 
 TEST_F(TlsTest, ABrokenNewPairKeepsTheOldOneAndIsToldOnce) {
@@ -127,14 +136,13 @@ TEST_F(TlsTest, ABrokenNewPairKeepsTheOldOneAndIsToldOnce) {
   Use("b.crt", "a.key");
   EXPECT_TRUE(Works("a.crt"));
   EXPECT_TRUE(Works("a.crt"));
-  EXPECT_EQ(warnings_, 1);
-  EXPECT_THAT(warning_, HasSubstr("does not go with the key"));
+  EXPECT_THAT(Warnings(), ElementsAre(HasSubstr("does not go with the key")));
   std::filesystem::remove(options.tls_cert_file);
   EXPECT_TRUE(Works("a.crt"));
-  EXPECT_EQ(warnings_, 2);
+  EXPECT_THAT(Warnings(), SizeIs(2));
   Use("b.crt", "b.key");
   EXPECT_TRUE(Works("b.crt"));
-  EXPECT_EQ(warnings_, 2);
+  EXPECT_THAT(Warnings(), SizeIs(2));
 }
 
 TEST_F(TlsTest, WhatIsNoPairIsRefusedAtTheStartWithTheReason) {
