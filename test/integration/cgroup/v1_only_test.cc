@@ -77,7 +77,7 @@ TEST_F(V1OnlyTest, PidsMaxIsTheSameOnBoth) {
   Child child = Run(base, [] {
     int made = 0;
     while (made < 10) {
-      const pid_t pid = ::fork();
+      const pid_t pid = ::_Fork();  // as in support.cc
       if (pid == 0) return Sleep();
       if (pid < 0) break;
       ++made;
