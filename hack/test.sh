@@ -22,10 +22,10 @@ passed=0 failed=0 skipped=0
 out=$(mktemp -d /tmp/wherry-test.XXXXXX)
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
 # Of libraries without instrumentation only the locks are seen (test/sanitize).
-export TSAN_OPTIONS=ignore_noninstrumented_modules=1
+export TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$root/test/sanitize/tsan.supp"
 export WHERRY_CASES=${WHERRY_CASES:-$out/cases} # "passed" or "skipped", program and case a line, of all stages
-finished=
-trap 'rm -rf "$out"; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
+finished='' aside=''
+trap '[ -z "$aside" ] || kill -- "-$aside" 2>/dev/null || true; rm -rf "$out"; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
 
 say() { printf '\n== %s (%s)\n' "$1" "$(date -u -d "@$SECONDS" +%M:%S)"; }
 fail() { echo "FAILED $*"; failed=$((failed + 1)); }
@@ -39,9 +39,10 @@ labelled() {
 }
 
 # run_program REPORTS NAME SECONDS PROGRAM: one test program, its report and output into REPORTS. The output goes to a
-# file, not through a pipe, so that a process which the test leaves behind does not keep us waiting.
+# file, not through a pipe, so that a process which the test leaves behind does not keep us waiting. From WHERRY_UNTIL on, none starts.
 run_program() {
   local reports=$1 name=$2 seconds=$3 program=$4 status=0
+  [ "$EPOCHSECONDS" -lt "${WHERRY_UNTIL:-9999999999}" ] || { : >"$reports/$name.late"; return 0; }
   GTEST_OUTPUT=json:$reports/$name.json timeout -k 5 "$seconds" "$program" >"$reports/$name.log" 2>&1 </dev/null ||
     status=$?
   [ -e "$reports/$name.json" ] && return 0
@@ -63,6 +64,10 @@ report() {
     passed=$((passed + 1))
     return
   fi
+  if [ -e "$1/$2.late" ]; then
+    echo "$2" >>"$WHERRY_LATE"
+    return
+  fi
   jq -r --arg program "$2" '.testsuites[].testsuite[] | (if .failures then "failed" elif .result == "COMPLETED" then "passed"
     elif .result == "SKIPPED" or .result == "SUPPRESSED" then "skipped" else empty end) + " (" + $program + ") " +
     .classname + "." + .name' "$json" >"$1/$2.cases"
@@ -79,7 +84,8 @@ report() {
     { text = text $0 "\n" }' "$log"
 }
 
-# run_label LABEL BUILD JOBS: all test programs with the label; a program that dies without a report is one failure.
+# run_label LABEL BUILD JOBS: all test programs with the label, those first that follow the WHERRY_FIRST-th; a program that dies without a
+# report is one failure.
 run_label() {
   local label=$1 dir=$2 jobs=$3 reports names name
   reports=$(mktemp -d "$out/$label.XXXX")
@@ -89,9 +95,11 @@ run_label() {
     skip "$label: no test program has this label"
     return
   fi
+  local first=$((${WHERRY_FIRST:-0} % $(wc -l <"$reports/list")))
+  { tail -n +$((first + 1)) "$reports/list"; head -n $first "$reports/list"; } >"$reports/rotated"
   export WHERRY_BIN_DIR=$dir/bin
   export -f run_program
-  tr '\t' '\n' <"$reports/list" | xargs -P "$jobs" -n 3 bash -c 'run_program "$@"' _ "$reports"
+  tr '\t' '\n' <"$reports/rotated" | xargs -P "$jobs" -n 3 bash -c 'run_program "$@"' _ "$reports"
   for name in $names; do report "$reports" "$name"; done
 }
 
@@ -324,33 +332,59 @@ stage_fuzz() {
   [ -n "$any" ] || skip "fuzz: there are no fuzz targets"
 }
 
+# build_sanitized OUT PRESET…: the programs of the unit and integration tests and what these start; OUT/built.PRESET gets ninja's exit code.
+build_sanitized() {
+  local out=$1 preset programs status
+  for preset in "${@:2}"; do
+    status=0
+    if cmake --preset "$preset" >"$out/build.$preset" 2>&1; then
+      programs="$({ labelled "build/$preset" unit; labelled "build/$preset" root; } | cut -f1) wherryd wherry-shim wherry-pull wherry-cni"
+      # shellcheck disable=SC2086
+      nice ninja -C "build/$preset" $programs >"$out/build.$preset" || status=$?
+    else
+      status=1
+    fi
+    echo $status >"$out/built.$preset"
+  done
+}
+
+# Starts it beside the tests, which wait more than they compute, in a group of processes that gets what the others leave (sched(7), autogroup).
+build_aside() {
+  local preset presets=()
+  for preset in "${sanitizers[@]}"; do [[ " ${stages[*]} " != *" $preset "* ]] || presets+=("$preset"); done
+  [ ${#presets[@]} -gt 0 ] || return 0
+  setsid "$root/hack/test.sh" --aside "$out" "${presets[@]}" >/dev/null 2>&1 </dev/null &
+  aside=$!
+}
+
 # sanitized PRESET NAME: the unit and integration tests again, built with these sanitizers. Cases count only where they fail: they passed once
-# already. What the time limit cuts off goes on in the next run; `PRESET=asan hack/test.sh unit root e2e` takes all the time it needs.
+# already. What the time limit cuts off comes first at some later commit; `PRESET=asan hack/test.sh unit root e2e` takes all the time it needs.
 sanitized() {
-  if [ $SECONDS -gt $((time_limit * 5 / 10)) ]; then
-    skip "$1: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
+  if [ -n "$aside" ]; then
+    { echo 0 >"/proc/$aside/autogroup"; } 2>/dev/null || true
+    until [ -e "$out/built.$1" ] || [ $SECONDS -gt $((time_limit - 60)) ]; do sleep 0.5; done
+  else
+    build_sanitized "$out" "$1"
+  fi
+  if [ ! -e "$out/built.$1" ]; then
+    skip "$1: the build did not end within the time limit; the next run goes on from there"
     return
   fi
-  cmake --preset "$1" >"$out/cmake" || { cat "$out/cmake"; fail "$1: cmake"; return; }
-  local programs
-  programs="$({ labelled "build/$1" unit; labelled "build/$1" root; } | cut -f1) wherryd wherry-shim wherry-pull wherry-cni"
-  # shellcheck disable=SC2086
-  if ! timeout $((time_limit - SECONDS - 300)) nice ninja -C "build/$1" $programs >"$out/ninja"; then
-    if [ $SECONDS -ge $((time_limit - 310)) ]; then
-      skip "$1: the build did not end within the time limit; the next run goes on from there"
-    else
-      grep -vE '^\[[0-9]+/' "$out/ninja" | tail -n 40
-      fail "$1: build"
-    fi
+  if [ "$(cat "$out/built.$1")" != 0 ]; then
+    grep -vE '^\[[0-9]+/' "$out/build.$1" | tail -n 40
+    fail "$1: build"
     return
   fi
   local p=$passed s=$skipped usual=$build
   preset=$1 build=$root/build/$1
+  export WHERRY_UNTIL=$((EPOCHSECONDS + time_limit - SECONDS - 60)) WHERRY_FIRST=$commit WHERRY_LATE=$out/late.$1
   stage_unit
   stage_root
+  unset WHERRY_UNTIL WHERRY_FIRST
   preset=$(basename "$usual") build=$usual
   echo "$((passed - p)) cases passed again under $2"
   passed=$p skipped=$s
+  [ ! -e "$WHERRY_LATE" ] || skip "$1: out of time before $(xargs <"$WHERRY_LATE")"
 }
 stage_asan() { sanitized asan "AddressSanitizer and UndefinedBehaviorSanitizer"; }
 stage_tsan() { sanitized tsan ThreadSanitizer; }
@@ -374,6 +408,12 @@ finish() {
 }
 
 case ${1:-} in
+  --aside)
+    finished=1
+    { echo 19 >/proc/self/autogroup; } 2>/dev/null || true
+    build_sanitized "${@:2}"
+    exit
+    ;;
   --in-machine)
     finished=1
     machine_tests "$2"
@@ -408,8 +448,12 @@ case ${1:-} in
     ;;
 esac
 
+# Each commit begins with another sanitizer, and with another program.
+commit=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0)))
+sanitizers=(asan tsan)
+[ $((commit % 2)) = 0 ] || sanitizers=(tsan asan)
 stages=("$@")
-[ $# -gt 0 ] || stages=(build lint unit root e2e vm node fuzz asan tsan)
+[ $# -gt 0 ] || stages=(build lint unit root e2e vm node fuzz "${sanitizers[@]}")
 # Tests of what was built last time would mislead.
 [[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e|vm|node|node-all)\  ]] || stages=(build "${stages[@]}")
 hack/deps.sh
@@ -418,6 +462,7 @@ hack/debian-image.sh || skip "what needs a Debian root file system: mmdebstrap c
 for stage in "${stages[@]}"; do
   declare -F "stage_$stage" >/dev/null || { echo "no such stage: $stage"; exit 2; }
   say "$stage"
+  [ "$stage" != unit ] || build_aside
   "stage_$stage"
 done
 finish

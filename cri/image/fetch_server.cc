@@ -100,6 +100,21 @@ absl::StatusOr<std::unique_ptr<RegistryClient>> MakeClient(const pb::PullRequest
                                           RegistryClient::Options{});
 }
 
+// What the fetches use, for as long as one of them runs: they may outlast RunFetcher(), which is left when the other half is gone.
+struct Fetcher {
+  std::unique_ptr<HttpTransport> transport;
+  std::unique_ptr<RegistryClient> client;
+  std::atomic<int> running{0};
+};
+
+void StartFetch(const std::shared_ptr<Fetcher>& fetcher, Incoming in) {
+  ++fetcher->running;
+  std::thread([fetcher, in = std::make_shared<Incoming>(std::move(in))] {
+    Serve(*fetcher->client, std::move(*in));
+    --fetcher->running;
+  }).detach();
+}
+
 }  // namespace
 
 absl::Status RunFetcher(const pb::PullRequest& request, sys::UniqueFd socket, pid_t parent) {
@@ -111,9 +126,10 @@ absl::Status RunFetcher(const pb::PullRequest& request, sys::UniqueFd socket, pi
   // After the change of user, which would clear it. The parent may have died before.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return sys::Errno("prctl PR_SET_PDEATHSIG");
   if (::getppid() != parent) return absl::UnavailableError("the unpacking half has gone");
-  ASSIGN_OR_RETURN(std::unique_ptr<HttpTransport> transport, HttpTransport::Start(HttpTransport::Limits{}));
-  absl::StatusOr<std::unique_ptr<RegistryClient>> client = MakeClient(request, *transport, std::move(hosts));
-  std::atomic<int> running{0};
+  const auto fetcher = std::make_shared<Fetcher>();
+  ASSIGN_OR_RETURN(fetcher->transport, HttpTransport::Start(HttpTransport::Limits{}));
+  absl::StatusOr<std::unique_ptr<RegistryClient>> client = MakeClient(request, *fetcher->transport, std::move(hosts));
+  if (client.ok()) fetcher->client = *std::move(client);
   while (true) {
     ASSIGN_OR_RETURN(Incoming in, ReceiveFetch(socket.get()));
     WHERRY_FAIL_POINT("fetch.asked");
@@ -123,12 +139,8 @@ absl::Status RunFetcher(const pb::PullRequest& request, sys::UniqueFd socket, pi
       (void)sys::WriteAll(in.result.get(), result.SerializeAsString() + '\n').ok();
       continue;
     }
-    if (running >= kMaxRunning) return absl::ResourceExhaustedError("too many fetches at a time");
-    ++running;
-    std::thread([&running, &client, in = std::make_shared<Incoming>(std::move(in))] {
-      Serve(**client, std::move(*in));
-      --running;
-    }).detach();
+    if (fetcher->running >= kMaxRunning) return absl::ResourceExhaustedError("too many fetches at a time");
+    StartFetch(fetcher, std::move(in));
   }
 }
 
