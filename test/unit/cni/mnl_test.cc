@@ -146,7 +146,7 @@ TEST_F(MnlTest, AttributesAreReadAlike) {
     ASSERT_EQ(mnl_attr_get_u32(attr), THEIRS(mnl_attr_get_u32)(attr));
     ASSERT_EQ(mnl_attr_get_u64(attr), THEIRS(mnl_attr_get_u64)(attr));
     ASSERT_EQ(mnl_attr_get_str(attr), THEIRS(mnl_attr_get_str)(attr));
-    for (int type = -1; type <= MNL_TYPE_MAX; ++type) {
+    for (int type = 0; type <= MNL_TYPE_MAX; ++type) {
       const auto of = static_cast<mnl_attr_data_type>(type);
       ASSERT_EQ(Answer([&] { return mnl_attr_validate(attr, of); }), Answer([&] { return valid(attr, of); }))
           << "type " << type << ", length " << attr->nla_len;
