@@ -103,14 +103,14 @@ absl::StatusOr<std::unique_ptr<RegistryClient>> MakeClient(const pb::PullRequest
 // What the fetches use, for as long as one of them runs: they may outlast RunFetcher(), which is left when the other half is gone.
 struct Fetcher {
   std::unique_ptr<HttpTransport> transport;
-  std::unique_ptr<RegistryClient> client;
+  absl::StatusOr<std::unique_ptr<RegistryClient>> client;
   std::atomic<int> running{0};
 };
 
 void StartFetch(const std::shared_ptr<Fetcher>& fetcher, Incoming in) {
   ++fetcher->running;
   std::thread([fetcher, in = std::make_shared<Incoming>(std::move(in))] {
-    Serve(*fetcher->client, std::move(*in));
+    Serve(**fetcher->client, std::move(*in));
     --fetcher->running;
   }).detach();
 }
@@ -128,14 +128,13 @@ absl::Status RunFetcher(const pb::PullRequest& request, sys::UniqueFd socket, pi
   if (::getppid() != parent) return absl::UnavailableError("the unpacking half has gone");
   const auto fetcher = std::make_shared<Fetcher>();
   ASSIGN_OR_RETURN(fetcher->transport, HttpTransport::Start(HttpTransport::Limits{}));
-  absl::StatusOr<std::unique_ptr<RegistryClient>> client = MakeClient(request, *fetcher->transport, std::move(hosts));
-  if (client.ok()) fetcher->client = *std::move(client);
+  fetcher->client = MakeClient(request, *fetcher->transport, std::move(hosts));
   while (true) {
     ASSIGN_OR_RETURN(Incoming in, ReceiveFetch(socket.get()));
     WHERRY_FAIL_POINT("fetch.asked");
-    if (!client.ok()) {  // told to who asks
+    if (!fetcher->client.ok()) {  // told to who asks
       pb::FetchResult result;
-      *result.mutable_failure() = FailureMessage(client.status()).failure();
+      *result.mutable_failure() = FailureMessage(fetcher->client.status()).failure();
       (void)sys::WriteAll(in.result.get(), result.SerializeAsString() + '\n').ok();
       continue;
     }

@@ -14,6 +14,7 @@
 #include "runtime/shim/frame.h"
 #include "runtime/shim/socket.h"
 #include "test/integration/shim/pod_fixture.h"
+#include "test/sanitize/sanitized.h"
 
 namespace wherry::shim {
 namespace {
@@ -205,16 +206,14 @@ TEST_F(RobustnessTest, TenThousandExecsDoNotGrowTheShim) {
   const auto fds = [&] {
     return std::distance(std::filesystem::directory_iterator("/proc/" + std::to_string(shim_.pid) + "/fd"), {});
   };
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  constexpr int kExecs = 1000, kSpareKib = 1 << 20;  // a sanitizer's notes grow for long
-#else
-  constexpr int kExecs = 10000, kSpareKib = 16;
-#endif
+  constexpr int kExecs = test::kSanitized ? 1000 : 10000;
   run(0, kExecs / 10);
   const long before = rss();
   const auto fds_before = fds();
   run(kExecs / 10, kExecs);
-  EXPECT_LE(rss(), before + kSpareKib) << "KiB";
+  if (!test::kSanitized) {
+    EXPECT_LE(rss(), before + 16) << "KiB";
+  }
   EXPECT_EQ(fds(), fds_before);
 }
 
