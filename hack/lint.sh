@@ -107,8 +107,7 @@ tidy_key() {
     todo=$next
   done
   # shellcheck disable=SC2086
-  { "$clang_tidy" --version; cat .clang-tidy $seen $(ls api/*/v1/*.proto)
-    jq -r --arg f "$PWD/$1" '.[] | select(.file == $f) | .command' "$build/compile_commands.json"; } | sha256sum | cut -c1-40
+  { echo "$of_all"; cat $seen; grep -F "$PWD/$1"$'\t' "$late.commands"; } | sha256sum | cut -c1-40
 }
 
 tidy_one() {
@@ -135,7 +134,10 @@ check_tidy() {
   find build/lint -type f -mtime +30 -delete
   late=$(mktemp)
   deadline=$(($(date +%s) + ${TIDY_BUDGET:-240}))
-  export clang_tidy build deadline late
+  jq -r '.[] | [.file, .command] | @tsv' "$build/compile_commands.json" >"$late.commands"
+  local of_all
+  of_all=$({ "$clang_tidy" --version; cat .clang-tidy api/*/v1/*.proto; } | sha256sum)
+  export clang_tidy build deadline late of_all
   export -f tidy_one tidy_key
   local wanted=("$@")
   if [ ${#wanted[@]} -eq 0 ]; then
@@ -143,7 +145,7 @@ check_tidy() {
     mapfile -t wanted < <({ git diff --name-only HEAD; git ls-files --others --exclude-standard
       git log --name-only --format= -n 500; printf '%s\n' "${sources[@]}"; } | grep -E '\.cc$' | awk '!seen[$0]++')
   fi
-  jq -r '.[].file' "$build/compile_commands.json" | sed "s|^$PWD/||" | sort >"$late.known"
+  cut -f1 "$late.commands" | sed "s|^$PWD/||" | sort >"$late.known"
   # Generated headers must exist, or clang-tidy reports their absence instead of ours.
   ninja -C "$build" -t targets all 2>/dev/null | sed -n 's/^\(gen\/[^:]*\.pb\.cc\):.*/\1/p' |
     xargs -r ninja -C "$build" >/dev/null
@@ -152,7 +154,7 @@ check_tidy() {
   if [ -s "$late" ]; then
     echo "SKIPPED lint: clang-tidy of $(wc -l <"$late") files that had not changed lately: time budget (TIDY_BUDGET) used up"
   fi
-  rm -f "$late" "$late.known"
+  rm -f "$late" "$late.known" "$late.commands"
 }
 
 case ${1:-all} in

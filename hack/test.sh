@@ -24,8 +24,8 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktra
 # Of libraries without instrumentation only the locks are seen (test/sanitize).
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$root/test/sanitize/tsan.supp"
 export WHERRY_CASES=${WHERRY_CASES:-$out/cases} # "passed" or "skipped", program and case a line, of all stages
-finished='' aside=''
-trap '[ -z "$aside" ] || kill -- "-$aside" 2>/dev/null || true; rm -rf "$out"; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
+finished=
+trap 'rm -rf "$out"; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
 
 say() { printf '\n== %s (%s)\n' "$1" "$(date -u -d "@$SECONDS" +%M:%S)"; }
 fail() { echo "FAILED $*"; failed=$((failed + 1)); }
@@ -259,7 +259,7 @@ boot_node() {
 # A whole node with systemd and wherry's package: what becomes of pods when the service, the package or the node come and go.
 stage_node() {
   local reports
-  if [ $SECONDS -gt $((time_limit * 7 / 10)) ]; then
+  if [ $SECONDS -gt $((time_limit * 8 / 10)) ]; then
     skip "node: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
     return
   fi
@@ -332,47 +332,24 @@ stage_fuzz() {
   [ -n "$any" ] || skip "fuzz: there are no fuzz targets"
 }
 
-# build_sanitized OUT PRESET…: the programs of the unit and integration tests and what these start; OUT/built.PRESET gets ninja's exit code.
-build_sanitized() {
-  local out=$1 preset programs status
-  for preset in "${@:2}"; do
-    status=0
-    if cmake --preset "$preset" >"$out/build.$preset" 2>&1; then
-      programs="$({ labelled "build/$preset" unit; labelled "build/$preset" root; } | cut -f1) wherryd wherry-shim wherry-pull wherry-cni"
-      # shellcheck disable=SC2086
-      nice ninja -C "build/$preset" $programs >"$out/build.$preset" || status=$?
-    else
-      status=1
-    fi
-    echo $status >"$out/built.$preset"
-  done
-}
-
-# Starts it beside the tests, which wait more than they compute, in a group of processes that gets what the others leave (sched(7), autogroup).
-build_aside() {
-  local preset presets=()
-  for preset in "${sanitizers[@]}"; do [[ " ${stages[*]} " != *" $preset "* ]] || presets+=("$preset"); done
-  [ ${#presets[@]} -gt 0 ] || return 0
-  setsid "$root/hack/test.sh" --aside "$out" "${presets[@]}" >/dev/null 2>&1 </dev/null &
-  aside=$!
-}
-
 # sanitized PRESET NAME: the unit and integration tests again, built with these sanitizers. Cases count only where they fail: they passed once
 # already. What the time limit cuts off comes first at some later commit; `PRESET=asan hack/test.sh unit root e2e` takes all the time it needs.
 sanitized() {
-  if [ -n "$aside" ]; then
-    { echo 0 >"/proc/$aside/autogroup"; } 2>/dev/null || true
-    until [ -e "$out/built.$1" ] || [ $SECONDS -gt $((time_limit - 60)) ]; do sleep 0.5; done
-  else
-    build_sanitized "$out" "$1"
-  fi
-  if [ ! -e "$out/built.$1" ]; then
-    skip "$1: the build did not end within the time limit; the next run goes on from there"
+  if [ $SECONDS -gt $((time_limit * 8 / 10)) ]; then
+    skip "$1: $((SECONDS / 60)) of $((time_limit / 60)) minutes are used up"
     return
   fi
-  if [ "$(cat "$out/built.$1")" != 0 ]; then
-    grep -vE '^\[[0-9]+/' "$out/build.$1" | tail -n 40
-    fail "$1: build"
+  cmake --preset "$1" >"$out/cmake" || { cat "$out/cmake"; fail "$1: cmake"; return; }
+  local programs
+  programs="$({ labelled "build/$1" unit; labelled "build/$1" root; } | cut -f1) wherryd wherry-shim wherry-pull wherry-cni"
+  # shellcheck disable=SC2086
+  if ! timeout $((time_limit - SECONDS - 60)) nice ninja -C "build/$1" $programs >"$out/ninja"; then
+    if [ $SECONDS -ge $((time_limit - 70)) ]; then
+      skip "$1: the build did not end within the time limit; the next run goes on from there"
+    else
+      grep -vE '^\[[0-9]+/' "$out/ninja" | tail -n 40
+      fail "$1: build"
+    fi
     return
   fi
   local p=$passed s=$skipped usual=$build
@@ -408,12 +385,6 @@ finish() {
 }
 
 case ${1:-} in
-  --aside)
-    finished=1
-    { echo 19 >/proc/self/autogroup; } 2>/dev/null || true
-    build_sanitized "${@:2}"
-    exit
-    ;;
   --in-machine)
     finished=1
     machine_tests "$2"
@@ -448,12 +419,12 @@ case ${1:-} in
     ;;
 esac
 
-# Each commit begins with another sanitizer, and with another program.
+# The last stages are more than the time limit holds: commits take turns in what is first, and in which program a sanitizer begins with.
 commit=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0)))
-sanitizers=(asan tsan)
-[ $((commit % 2)) = 0 ] || sanitizers=(tsan asan)
+turns=("node fuzz asan tsan" "asan node fuzz tsan" "tsan node fuzz asan")
 stages=("$@")
-[ $# -gt 0 ] || stages=(build lint unit root e2e vm node fuzz "${sanitizers[@]}")
+# shellcheck disable=SC2206
+[ $# -gt 0 ] || stages=(build lint unit root e2e vm ${turns[commit % 3]})
 # Tests of what was built last time would mislead.
 [[ " ${stages[*]} " == *" build "* || ! " ${stages[*]} " =~ \ (unit|root|e2e|vm|node|node-all)\  ]] || stages=(build "${stages[@]}")
 hack/deps.sh
@@ -462,7 +433,6 @@ hack/debian-image.sh || skip "what needs a Debian root file system: mmdebstrap c
 for stage in "${stages[@]}"; do
   declare -F "stage_$stage" >/dev/null || { echo "no such stage: $stage"; exit 2; }
   say "$stage"
-  [ "$stage" != unit ] || build_aside
   "stage_$stage"
 done
 finish

@@ -13,8 +13,8 @@ namespace wherry::container {
 struct HostFile {
   std::string field;  // of the request, for errors
   std::string path;   // absolute and clean
-  bool make =
-      false;  // a directory, if nothing is there: so it is with all peers for a mount's host path, and pods rely on it
+  // A directory, if nothing is there. So it is with all peers for a mount's host path, and pods that rely on it exist.
+  bool make = false;
   bool follow = true;  // a symbolic link that is there
   std::string label;   // for SELinux, that it and all below it shall have; or empty
 };

@@ -1,6 +1,5 @@
 // That what a container gets of the host's files is there, found out when the container is created: that is when a request can be told
 // so.
-#include <optional>
 #include <utility>
 #include <vector>
 
