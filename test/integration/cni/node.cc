@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "api/cni/address.h"
@@ -218,15 +220,32 @@ bool CanBind(const std::string& address) {
   return bind(socket.get(), reinterpret_cast<sockaddr*>(&local), sizeof(local)) == 0;
 }
 
-unsigned LinkLocalFlags(const std::string& interface) {
+namespace {
+
+// Of its link-local address; nothing while it has none.
+std::optional<unsigned> LinkLocalFlags(const std::string& interface) {
   // proc(5): address, index, prefix length, scope, flags, name.
-  for (int i = 0; i < 3000; ++i, usleep(10000)) {
-    std::ifstream table("/proc/thread-self/net/if_inet6");
-    std::string address, index, length, scope, flags, name;
-    while (table >> address >> index >> length >> scope >> flags >> name)
-      if (name == interface && scope == "20") return static_cast<unsigned>(std::stoul(flags, nullptr, 16));
+  std::ifstream table("/proc/thread-self/net/if_inet6");
+  std::string address, index, length, scope, flags, name;
+  while (table >> address >> index >> length >> scope >> flags >> name)
+    if (name == interface && scope == "20") return static_cast<unsigned>(std::stoul(flags, nullptr, 16));
+  return {};
+}
+
+}  // namespace
+
+int SolicitationsUntilUsable(const std::string& interface) {
+  for (int i = 0; LinkLocalFlags(interface).value_or(IFA_F_TENTATIVE) & IFA_F_TENTATIVE; ++i, usleep(10000)) {
+    if (i < 3000) continue;
+    ADD_FAILURE() << interface << " has no link-local address that can be used";
+    break;
   }
-  ADD_FAILURE() << interface << " has no link-local address";
+  std::ifstream counts("/proc/thread-self/net/dev_snmp6/" + interface);
+  EXPECT_TRUE(counts.is_open()) << interface;
+  std::string name;
+  int count = 0;
+  while (counts >> name >> count)
+    if (name == "Icmp6OutType135") return count;
   return 0;
 }
 

@@ -81,8 +81,9 @@ class Server {
 };
 // Whether a socket may use the address now: not while the kernel still looks for duplicates.
 bool CanBind(const std::string& address);
-// The flags (IFA_F_*, <linux/if_addr.h>) of the interface's IPv6 link-local address, as soon as it has one.
-unsigned LinkLocalFlags(const std::string& interface);
+// How many neighbours the interface has asked for (RFC 4861, 4.3) when its IPv6 link-local address can be used. One or more if it looked
+// for duplicates of that first: for a second, in which it does not forward.
+int SolicitationsUntilUsable(const std::string& interface);
 // What the server at `address` answers; empty when it cannot be reached.
 // Waits so long for a way that is closed.
 std::string Fetch(const std::string& address, int port, int patience_seconds = 5, int protocol = 0);

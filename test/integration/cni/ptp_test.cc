@@ -1,4 +1,3 @@
-#include <linux/if_addr.h>
 #include <unistd.h>
 
 #include "cni/netlink/link.h"
@@ -65,7 +64,7 @@ TEST_F(PtpTest, TheHostForwardsToItAtOnce) {
   MakePod("a");
   const Outcome a = Ptp("ADD", "a", Conf());
   ASSERT_TRUE(a.ok()) << a.output;
-  EXPECT_EQ(LinkLocalFlags(a.json()["interfaces"][0]["name"]) & IFA_F_TENTATIVE, 0U);
+  EXPECT_EQ(SolicitationsUntilUsable(a.json()["interfaces"][0]["name"]), 0);
 }
 
 TEST_F(PtpTest, ItsResultIsTheReferencesAndEitherUndoesTheOther) {
