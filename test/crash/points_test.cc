@@ -75,6 +75,8 @@ class PointsTest : public testing::TestWithParam<Operation> {
  protected:
   void SetUp() override {
     if (GetParam().v2) {
+      if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0)
+        GTEST_SKIP() << "cgroups are of version 2 here: every operation sees such a host";
       ASSERT_EQ(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, nullptr), 0) << strerror(errno);
     }
     image::test::ImageSpec image;
@@ -92,7 +94,7 @@ class PointsTest : public testing::TestWithParam<Operation> {
       NewKubelet().RemoveAll();
     }
     node_.reset();
-    if (GetParam().v2) umount2("/sys/fs/cgroup", MNT_DETACH);
+    if (GetParam().v2 && !IsSkipped()) umount2("/sys/fs/cgroup", MNT_DETACH);
   }
 
   void NewNode() {

@@ -218,7 +218,8 @@ TEST_F(LimitsTest, AnUnknownDiskIsNamed) {
 TEST_F(LimitsTest, SettingsOfV2AreTakenWhereMemoryIsOnV2AndRefusedElsewhere) {
   Resources r;
   r.memory_limit = r.memory_swap_limit = 64 << 20;
-  r.unified = {{"memory.oom.group", "1"}, {"memory.high", "50331648"}, {"memory.swap.max", "0"}};
+  // A memory.high far below the limit would hold the greedy one back for half a minute.
+  r.unified = {{"memory.oom.group", "1"}, {"memory.high", "67043328"}, {"memory.swap.max", "0"}};
   absl::Status status = cgroups->Apply(path, r);
   if (cgroups->layout() != "v2") {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
