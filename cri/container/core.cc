@@ -14,7 +14,7 @@ Core::Core(const Dependencies& d)
       inbox(d.inbox),
       config(d.config),
       paths(d.config),
-      host(HostFacts::Probe(d.config)),
+      host(d.host),
       tidiers(4),
       workers(4) {
   for (const auto& record : store.Containers()) last_now_ = std::max(last_now_, record->created_at_ns());

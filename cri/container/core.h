@@ -53,7 +53,7 @@ struct Core {
   Inbox& inbox;
   const config::Config config;
   const Paths paths;
-  const HostFacts host;
+  const HostFacts& host;
 
   Leases leases;  // keys: container and pod ids
   Joins<absl::StatusOr<std::string>> creates;
@@ -150,5 +150,7 @@ absl::Status MarkLost(Core& core, const std::string& id, const std::string& mess
 // Recovery of one container whose pod's shim has been asked; `state` is null when the shim (if any) does not know it.
 absl::Status Recover(Core& core, const store::ContainerRecord& record, const shim::v1::ContainerState* state,
                      const std::string& why_lost);
+// The same when the host has booted since: no process, cgroup or shim can be left, so none is looked for.
+absl::Status RecoverAfterReboot(Core& core, const store::ContainerRecord& record);
 
 }  // namespace wherry::container

@@ -41,16 +41,31 @@ absl::Status Tidy(Core& core, const std::string& pod_id, const std::string& id, 
   return DestroyCgroup(core, cgroup_path);
 }
 
+void TidyLater(Core& core, const std::string& pod_id, const std::string& id, const std::string& cgroup_path) {
+  core.tidiers.Submit([&core, pod_id, id, cgroup_path] {
+    absl::Status tidied = Tidy(core, pod_id, id, cgroup_path);
+    if (!tidied.ok()) spdlog::error("cgroup of container {}: {}", id, std::string(tidied.message()));
+  });
+}
+
 absl::Status Handle(Core& core, const std::string& pod_id, const std::string& id, const shim::v1::Exit& exit) {
   auto lease = core.leases.Take(id);
   auto record = core.store.FindContainer(id);
   bool running = record.ok() && ((*record)->state() == store::RUNNING || (*record)->state() == store::STARTING);
   if (running) RETURN_IF_ERROR(Complete(core, **record, exit));
-  core.tidiers.Submit([&core, pod_id, id, path = record.ok() ? (*record)->cgroup_path() : ""] {
-    absl::Status tidied = Tidy(core, pod_id, id, path);
-    if (!tidied.ok()) spdlog::error("cgroup of container {}: {}", id, std::string(tidied.message()));
-  });
+  TidyLater(core, pod_id, id, record.ok() ? (*record)->cgroup_path() : "");
   return absl::OkStatus();
+}
+
+// Nobody saw it end.
+absl::Status CompleteLost(Core& core, const store::ContainerRecord& current, const std::string& message) {
+  store::ContainerRecord record = current;
+  record.set_state(store::EXITED);
+  record.set_exit_code(128 + 9);
+  record.set_reason("Error");
+  record.set_message(message);
+  record.set_finished_at_ns(core.Now());
+  return core.store.Put(std::move(record));
 }
 
 }  // namespace
@@ -65,13 +80,7 @@ absl::Status MarkLost(Core& core, const std::string& id, const std::string& mess
   ASSIGN_OR_RETURN(store::Container current, core.store.FindContainer(id));
   if (current->state() != store::RUNNING && current->state() != store::STARTING) return absl::OkStatus();
   absl::Status killed = DestroyCgroup(core, current->cgroup_path());
-  store::ContainerRecord record = *current;
-  record.set_state(store::EXITED);
-  record.set_exit_code(128 + 9);
-  record.set_reason("Error");
-  record.set_message(message);
-  record.set_finished_at_ns(core.Now());
-  RETURN_IF_ERROR(core.store.Put(std::move(record)));
+  RETURN_IF_ERROR(CompleteLost(core, *current, message));
   core.running.End(id);
   return killed;
 }
@@ -82,8 +91,8 @@ absl::Status Recover(Core& core, const store::ContainerRecord& record, const shi
   if (record.state() == store::CREATING || record.state() == store::REMOVING) return Remove(core, id);
   HoldAgain(core, record);
   if (record.state() == store::EXITED) {
-    if (state != nullptr && state->has_exit()) Forget(core, record.pod_id(), id).IgnoreError();
-    return DestroyCgroup(core, record.cgroup_path());
+    TidyLater(core, record.pod_id(), id, record.cgroup_path());
+    return absl::OkStatus();
   }
   if (state == nullptr || state->pid() == 0) {
     if (record.state() == store::CREATED && why_lost.empty()) return absl::OkStatus();
@@ -107,6 +116,12 @@ absl::Status Recover(Core& core, const store::ContainerRecord& record, const shi
   ASSIGN_OR_RETURN(shim::v1::Cgroup cgroup, CgroupOf(core, record.cgroup_path()));
   core.running.Add(id, std::move(cgroup));
   return absl::OkStatus();
+}
+
+absl::Status RecoverAfterReboot(Core& core, const store::ContainerRecord& record) {
+  if (record.state() == store::CREATING || record.state() == store::REMOVING) return Remove(core, record.id());
+  HoldAgain(core, record);
+  return record.state() == store::EXITED ? absl::OkStatus() : CompleteLost(core, record, "the node was rebooted");
 }
 
 }  // namespace wherry::container

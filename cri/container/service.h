@@ -43,6 +43,7 @@ namespace wherry::container {
 
 class Inbox;
 struct Core;
+struct HostFacts;
 
 // What both services work with. All of it outlives them.
 struct Dependencies {
@@ -52,6 +53,7 @@ struct Dependencies {
   cgroup::Cgroups& cgroups;
   shim::Hub& hub;
   Inbox& inbox;  // the one whose events() the hub was made with
+  const HostFacts& host;
 };
 
 class Service {

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -53,7 +54,8 @@ struct Core final : container::Inbox::Receiver {
   container::Joins<absl::StatusOr<std::string>> runs;
   Levels levels;
   LifeEvents life_events;
-  std::thread finisher;  // finishes what a crash interrupted, while requests are served
+  std::vector<store::Pod> recovered;  // pods of before: a new one that is being created is no interrupted one
+  std::thread finisher;               // finishes what a crash interrupted, while requests are served
 };
 
 inline const ::runtime::v1::NamespaceOption& NamespacesOf(const ::runtime::v1::PodSandboxConfig& config) {
@@ -79,6 +81,7 @@ absl::Status Remove(Core& core, const std::string& id);
 absl::Status UpdateResources(Core& core, const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
 absl::StatusOr<sys::UniqueFd> Connect(Core& core, const std::string& id, uint16_t port);
 absl::Status Recover(Core& core);
+void FinishInterrupted(Core& core);
 
 // The pod as others see it: CREATING ones do not exist. NotFound.
 absl::StatusOr<store::Pod> Find(const Core& core, const std::string& id);

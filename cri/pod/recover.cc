@@ -44,23 +44,29 @@ absl::Status RecoverContainers(Core& core, const std::string& pod_id, const Stat
   return result;
 }
 
+absl::Status RecoverRebooted(Core& core, const store::PodRecord& pod) {
+  // The shim's number is somebody else's now, even for what is to be removed.
+  store::PodRecord dead = pod;
+  dead.set_shim_pid(0);
+  // One with a network is stopped to the end, by Finish: its addresses are free again before a kubelet asks for that, which it
+  // may do long after new pods have come.
+  if (dead.state() != store::POD_CREATING && dead.state() != store::POD_REMOVING)
+    dead.set_state(dead.network_attached() ? store::POD_STOPPING : store::POD_NOT_READY);
+  if (dead.shim_pid() != pod.shim_pid() || dead.state() != pod.state())
+    RETURN_IF_ERROR(core.store.Put(std::move(dead)));
+  absl::Status result;
+  for (const store::Container& c : core.store.ContainersOf(pod.id()))
+    result.Update(container::RecoverAfterReboot(core.containers, *c));
+  return result;
+}
+
 absl::Status SetNotReady(Core& core, store::PodRecord pod) {
   pod.set_state(store::POD_NOT_READY);
   return core.store.Put(std::move(pod));
 }
 
 absl::Status RecoverPod(Core& core, const store::PodRecord& pod, const std::string& boot_id) {
-  if (pod.boot_id() != boot_id) {
-    // The shim's number is somebody else's now, even for what is to be removed.
-    store::PodRecord dead = pod;
-    dead.set_shim_pid(0);
-    // One with a network is stopped to the end, by Finish: its addresses are free again before a kubelet asks for that, which it
-    // may do long after new pods have come.
-    if (dead.state() != store::POD_CREATING && dead.state() != store::POD_REMOVING)
-      dead.set_state(dead.network_attached() ? store::POD_STOPPING : store::POD_NOT_READY);
-    RETURN_IF_ERROR(core.store.Put(std::move(dead)));
-    return RecoverContainers(core, pod.id(), {}, "the node was rebooted");
-  }
+  if (pod.boot_id() != boot_id) return RecoverRebooted(core, pod);
   if (pod.state() == store::POD_CREATING || pod.state() == store::POD_REMOVING)
     return RecoverContainers(core, pod.id(), {}, "the pod was being removed");
   if (pod.shim_pid() == 0) return RecoverContainers(core, pod.id(), {}, "the pod was stopped");
@@ -121,15 +127,16 @@ absl::Status Recover(Core& core) {
   ForEachPod(core.store.Pods(), [&](const store::PodRecord& pod) { return RecoverPod(core, pod, boot_id); });
   WHERRY_CRASH_POINT("recover.inbox");
   core.containers.inbox.Open(&core);
-  // Requests need not wait for the rest, and must not: it calls CNI plugins, and what they need may be a pod itself, which
-  // nobody can start before we serve. Records and leases keep it apart from requests.
-  // Only pods of before: a new one that is being created must not be taken for an interrupted one.
-  core.finisher = std::thread([&core, pods = core.store.Pods()] {
+  core.recovered = core.store.Pods();
+  return absl::OkStatus();
+}
+
+void FinishInterrupted(Core& core) {
+  core.finisher = std::thread([&core, pods = std::move(core.recovered)] {
     ForEachPod(pods, [&](const store::PodRecord& pod) { return Finish(core, pod); });
     WHERRY_CRASH_POINT("recover.leftovers");
     RemoveLeftovers(core);
   });
-  return absl::OkStatus();
 }
 
 }  // namespace wherry::pod

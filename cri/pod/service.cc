@@ -9,6 +9,7 @@ Service::Service(const container::Dependencies&, network::Network& network, cont
 Service::~Service() = default;
 
 absl::Status Service::Recover() { return pod::Recover(*core_); }
+void Service::FinishInterrupted() { pod::FinishInterrupted(*core_); }
 absl::StatusOr<std::string> Service::Run(const ::runtime::v1::RunPodSandboxRequest& request) {
   return pod::Run(*core_, request);
 }

@@ -46,9 +46,11 @@ class Service {
   ~Service();
 
   // Once, before the first request: compares the store with what exists, reconnects to the shims and opens the
-  // inbox. What a crash interrupted is finished or undone in the background, since that takes CNI plugins. An error
-  // means that wherryd must not serve; trouble with one pod is not one: such a pod is NOT_READY.
+  // inbox. An error means that wherryd must not serve; trouble with one pod is not one: such a pod is NOT_READY.
   absl::Status Recover();
+  // Once, when requests are served: finishes or undoes in the background what a crash interrupted. That calls CNI plugins, and
+  // what they need may be a pod itself, which nobody can start before we serve; records and leases keep it apart from requests.
+  void FinishInterrupted();
 
   // Returns the id. After a failure nothing is left or, when it cannot be undone at once, a stopped pod. A retry of a
   // running Run with the same namespace, name, uid and attempt joins it; of a finished one is AlreadyExists, naming

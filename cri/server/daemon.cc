@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <thread>
 
 #include "absl/time/time.h"
 #include "cri/container/core.h"
@@ -39,6 +40,7 @@ struct Daemon::Parts {
   const config::Config config;
   const std::shared_ptr<spdlog::logger> log;
   sys::UniqueFd root_lock, state_lock;
+  container::HostFacts host;
   std::unique_ptr<store::Store> store;
   std::unique_ptr<image::ImageStore> images;
   std::unique_ptr<cgroup::Cgroups> cgroups;
@@ -57,11 +59,13 @@ struct Daemon::Parts {
   std::unique_ptr<Listener> listener;
 
   absl::Status Lock();
-  absl::Status OpenStores();
+  absl::Status Open();
+  absl::Status OpenImages();
   absl::Status OpenHost();
   void LabelForSelinux();
   absl::Status Recover();
   absl::Status Listen();
+  void LookAfterAll();
 };
 
 absl::Status Daemon::Parts::Lock() {
@@ -70,8 +74,24 @@ absl::Status Daemon::Parts::Lock() {
   return absl::OkStatus();
 }
 
-absl::Status Daemon::Parts::OpenStores() {
-  ASSIGN_OR_RETURN(store, store::Store::Open(config.root + "/wherry.db"));
+// Side by side, since while a node boots each waits for its disk, some of it for modules of the kernel.
+absl::Status Daemon::Parts::Open() {
+  absl::Status image_status;
+  std::thread probes([&] { host = container::HostFacts::Probe(config); });
+  std::thread other([&] { image_status = OpenImages(); });
+  auto opened = store::Store::Open(config.root + "/wherry.db");
+  absl::Status status = opened.status();
+  if (opened.ok()) {
+    store = *std::move(opened);
+    status = OpenHost();
+  }
+  other.join();
+  probes.join();
+  status.Update(image_status);
+  return status;
+}
+
+absl::Status Daemon::Parts::OpenImages() {
   image::ImageStore::Options options;
   options.root = config.root;
   ASSIGN_OR_RETURN(options.pull_program, FindProgram(config.libexec_dir, "wherry-pull"));
@@ -104,7 +124,7 @@ absl::Status Daemon::Parts::OpenHost() {
 }
 
 void Daemon::Parts::LabelForSelinux() {
-  const absl::Status& able = containers->core().host.selinux;
+  const absl::Status& able = host.selinux;
   if (absl::IsUnimplemented(able)) return;
   absl::Status status = able;
   if (status.ok()) {
@@ -116,15 +136,14 @@ void Daemon::Parts::LabelForSelinux() {
 
 absl::Status Daemon::Parts::Recover() {
   const auto begin = std::chrono::steady_clock::now();
-  container::Dependencies dependencies{config, *store, *images, *cgroups, *hub, inbox};
+  container::Dependencies dependencies{config, *store, *images, *cgroups, *hub, inbox, host};
   containers = std::make_unique<container::Service>(dependencies);
-  if (const auto& host = containers->core().host; host.apparmor.ok() && !host.apparmor_default.ok())
+  if (host.apparmor.ok() && !host.apparmor_default.ok())
     log->warn("containers that ask for no AppArmor profile run without one: {}",
               std::string(host.apparmor_default.message()));
   LabelForSelinux();
   pods = std::make_unique<pod::Service>(dependencies, *network, *containers);
   RETURN_IF_ERROR_CTX(pods->Recover(), "recovery");
-  network->LookAfterAll(container::Paths(config).all_netns());
   network->Ready();  // has the plugins asked whose answer the first Status will give
   images->HoldsRestored();
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
@@ -157,6 +176,12 @@ absl::Status Daemon::Parts::Listen() {
   return absl::OkStatus();
 }
 
+// What nobody waits for, and would be in the way of who does: a plugin is called for each pod.
+void Daemon::Parts::LookAfterAll() {
+  pods->FinishInterrupted();
+  network->LookAfterAll(container::Paths(config).all_netns());
+}
+
 namespace {
 
 // Each pod costs a few descriptors, each request some more; the usual soft limit of 1024 would be a limit of pods. The hard
@@ -180,10 +205,10 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const config::Config& conf
   log->info("cgroup driver: {}", chosen.cgroup_driver == config::CgroupDriver::kSystemd ? "systemd" : "cgroupfs");
   auto parts = std::make_unique<Parts>(chosen, std::move(log));
   RETURN_IF_ERROR(parts->Lock());
-  RETURN_IF_ERROR(parts->OpenStores());
-  RETURN_IF_ERROR(parts->OpenHost());
+  RETURN_IF_ERROR(parts->Open());
   RETURN_IF_ERROR(parts->Recover());
   RETURN_IF_ERROR(parts->Listen());
+  parts->LookAfterAll();
   return std::unique_ptr<Daemon>(new Daemon(std::move(parts)));
 }
 

@@ -14,7 +14,8 @@ namespace wherry::server {
 // Everything that wherryd is made of, in the order in which it comes up.
 class Daemon {
  public:
-  // Locks, opens, recovers, then listens. Nothing listens before recovery is done. An error leaves the host as it was.
+  // Locks, opens, recovers, then listens, and goes on with what needs no waiting for. Nothing listens before recovery is done. An error
+  // leaves the host as it was.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const config::Config& config,
                                                        std::shared_ptr<spdlog::logger> log);
   ~Daemon();

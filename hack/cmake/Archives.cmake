@@ -47,6 +47,8 @@ function(wherry_link_archives program)
   else()
     list(FILTER imported INCLUDE REGEX "${A_SHARED}")
     list(PREPEND imported -Wl,-Bdynamic)
+    # 20,000 relocations in some kilobytes instead of half a megabyte that the loader reads (glibc 2.36).
+    target_link_options(${program} PRIVATE -Wl,-z,pack-relative-relocs)
   endif()
   set(files)
   foreach(library IN LISTS ours)

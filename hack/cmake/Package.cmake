@@ -28,6 +28,7 @@ add_custom_target(manuals ALL DEPENDS ${outs})
 
 install(FILES hack/package/completion.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME wherry)
 install(FILES manifests/wherryd.service DESTINATION /lib/systemd/system)
+install(FILES manifests/wherry-modules.conf DESTINATION /usr/lib/modules-load.d RENAME wherry.conf)
 install(FILES manifests/config.toml DESTINATION /etc/wherry)
 install(FILES manifests/99-wherry.conflist DESTINATION /etc/cni/net.d)
 install(DIRECTORY manifests/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)

@@ -96,7 +96,8 @@ void BackendTest::SetUp() {
   ASSERT_NO_FATAL_FAILURE(Take(cgroup::OpenCgroupfs(), cgroups_));
   ASSERT_NO_FATAL_FAILURE(Take(network::Network::Create({dir_ + "/net.d", dir_ + "/cni", {bin + "/cni"}}), network_));
   ASSERT_NO_FATAL_FAILURE(Take(shim::Hub::Create({bin + "/wherry-shim", ""}, inbox_.events()), hub_));
-  container::Dependencies dependencies{config_, *store_, *images_, *cgroups_, *hub_, inbox_};
+  host_ = container::HostFacts::Probe(config_);
+  container::Dependencies dependencies{config_, *store_, *images_, *cgroups_, *hub_, inbox_, host_};
   containers_ = std::make_unique<container::Service>(dependencies);
   pods_ = std::make_unique<pod::Service>(dependencies, *network_, *containers_);
   ASSERT_TRUE(pods_->Recover().ok());

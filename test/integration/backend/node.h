@@ -11,6 +11,7 @@
 #include "cri/config/config.h"
 #include "cri/container/inbox.h"
 #include "cri/container/service.h"
+#include "cri/container/spec.h"
 #include "cri/image/store.h"
 #include "cri/network/network.h"
 #include "cri/pod/service.h"
@@ -53,6 +54,7 @@ class BackendTest : public ::testing::Test {
   std::unique_ptr<cgroup::Cgroups> cgroups_;
   std::unique_ptr<network::Network> network_;
   container::Inbox inbox_;
+  container::HostFacts host_;
   std::unique_ptr<shim::Hub> hub_;
   std::unique_ptr<container::Service> containers_;
   std::unique_ptr<pod::Service> pods_;
