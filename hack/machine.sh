@@ -1,33 +1,46 @@
 # What vm.sh and node.sh share, to be sourced at the top of the repository: Debian's kernel, an initrd that finds the root, and qemu.
 # shellcheck shell=bash
+# MACHINE_KERNEL: empty for the release's own kernel, or backports.
 machine=$PWD/build/vm
+kernel=$machine/kernel${MACHINE_KERNEL:+-$MACHINE_KERNEL}
+apt_options=()
 mkdir -p "$machine"
 
 # linux-image-amd64 names the present one.
 download_kernel() {
   local package
-  package=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-  [ -n "$package" ] && apt-get download -q "$package" >/dev/null 2>&1
+  package=$(apt-cache "${apt_options[@]}" depends linux-image-amd64 2>/dev/null | sed -n 's/ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+  [ -n "$package" ] && apt-get "${apt_options[@]}" download -q "$package" >/dev/null 2>&1
 }
 
-# Unpacks the kernel's package below build/vm/kernel, once; nothing is installed.
+# The backports lie beside the release in the same archive. apt is to know them here only.
+use_backports() {
+  local archive codename apt=$machine/apt
+  read -r archive codename < <(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | grep -v -- '-' | head -n 1)
+  mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $codename-backports main" >"$apt/sources.list"
+  apt_options=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt")
+}
+
+# Unpacks the kernel's package below build/vm, once; nothing is installed.
 fetch_kernel() {
-  ! ls "$machine"/kernel/boot/vmlinuz-* >/dev/null 2>&1 || return 0
+  ! ls "$kernel"/boot/vmlinuz-* >/dev/null 2>&1 || return 0
+  [ "${MACHINE_KERNEL:-}" != backports ] || use_backports
   local download
   echo "fetching Debian's kernel…" >&2
   download=$(mktemp -d "$machine/download.XXXXXX")
   chmod 755 "$download"
-  (cd "$download" && { download_kernel || { apt-get update -q >/dev/null && download_kernel; }; }) ||
+  (cd "$download" && { download_kernel || { apt-get "${apt_options[@]}" update -q >/dev/null && download_kernel; }; }) ||
     { rm -rf "$download"; echo "Debian's kernel cannot be fetched" >&2; return 1; }
   rm -rf "$machine/unpacked"
   dpkg-deb -x "$download"/*.deb "$machine/unpacked"
   rm -rf "$download"
-  mv "$machine/unpacked" "$machine/kernel"
-  depmod -b "$machine/kernel" "$(kernel_release)"
+  mv "$machine/unpacked" "$kernel"
+  depmod -b "$kernel" "$(kernel_release)"
 }
 
-kernel_release() { ls "$machine/kernel/lib/modules"; }
-kernel_image() { echo "$machine/kernel/boot/vmlinuz-$(kernel_release)"; }
+kernel_release() { ls "$kernel/lib/modules"; }
+kernel_image() { echo "$kernel/boot/vmlinuz-$(kernel_release)"; }
 
 # make_initrd FILE INIT MODULE…: busybox, the modules with what they need, and INIT, the text of a script that mounts the root at
 # /root and ends in switch_root. Before it run the mounts of /proc, /sys and /dev and insmod.
@@ -38,10 +51,11 @@ make_initrd() {
   mkdir -p "$root"/{bin,proc,sys,dev,host,memory,root,modules}
   cp /bin/busybox "$root/bin/"
   for module in "$@"; do
-    modprobe -d "$machine/kernel" -S "$(kernel_release)" --show-depends "$module"
+    modprobe -d "$kernel" -S "$(kernel_release)" --show-depends "$module"
   done | sed -n 's/^insmod //p' | awk '!seen[$1]++ {print $1}' >"$root/list"
   while read -r module; do cp "$module" "$root/modules/"; done <"$root/list"
-  sed -i 's|.*/||' "$root/list"
+  ! ls "$root"/modules/*.xz >/dev/null 2>&1 || xz -d "$root"/modules/*.xz
+  sed -i 's|.*/||; s|\.xz$||' "$root/list"
   cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin

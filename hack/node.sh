@@ -9,7 +9,8 @@
 #
 # The node sees this repository under the same path as here, but cannot write to it, except below build/node/share. Its console is
 # in build/node/console.log. It has a network interface, but nothing behind it: qemu only lets our ssh in, at a port of the loopback.
-# Environment: NODE_MEMORY in MiB (3072), NODE_SECONDS to wait for a boot, or for the end before a reboot (400).
+# Environment: NODE_MEMORY in MiB (3072), NODE_SECONDS to wait for a boot, or for the end before a reboot (400), MACHINE_KERNEL=backports for
+# that kernel instead of the release's.
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/.."
@@ -43,7 +44,7 @@ wait_up() {
 # it has translated before, qemu boots up to six times slower.
 start_qemu() {
   local port shares
-  mapfile -t shares < <(share "$machine/kernel/lib/modules" modules readonly; share "$source" source readonly; share "$share" share)
+  mapfile -t shares < <(share "$kernel/lib/modules" modules readonly; share "$source" source readonly; share "$share" share)
   for _ in 1 2 3 4 5; do
     port=$((20000 + RANDOM % 12000))
     if qemu-system-x86_64 -accel "$(accelerator)" -cpu max -m "${NODE_MEMORY:-3072}" -smp 2 -display none -no-reboot -daemonize -pidfile "$node/pid" \
@@ -107,5 +108,5 @@ case ${1:-} in
   ssh) enter -t root@127.0.0.1 ;;
   reboot) reboot ;;
   down) down ;;
-  *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -5,7 +5,8 @@
 #   hack/test.sh build lint unit …       some stages: build lint unit root e2e vm node fuzz asan tsan
 #   hack/test.sh -t PROGRAM [FILTER]     one test program, with a GoogleTest filter such as 'Suite.Case*'
 #
-# Environment: PRESET (release), FUZZ_SECONDS a target (10), TIME_LIMIT in minutes (38), TIDY_BUDGET (see lint.sh).
+# Environment: PRESET (release), FUZZ_SECONDS a target (10), TIME_LIMIT in minutes (38), TIDY_BUDGET (see lint.sh), MACHINE_KERNEL=backports
+# for that kernel in vm and node.
 #
 # Tests that need root run in network, mount, PID, IPC and UTS namespaces made here, with a /run and /var/lib/wherry of
 # their own, so that they cannot touch the machine's interfaces, mounts or processes; what they leave behind in those
@@ -178,7 +179,8 @@ in_vm='integration_cgroup -*V1Freezer*:*WhatCannotBeKilled*
 integration_cgroup_v2 -*ALimitWithout*
 cni_bridge_test BridgeVlanTest.*
 cni_chained_test PortmapTest.Sctp*:PortmapTest.FromEverywhere
-wherry_e2e LimitsTest.*:UpdateTest.*:StatsTest.*:PodsTest.ContainerSees*:PodsTest.TwoPods*:PodsTest.Exit*:RestartTest.Killed*:AppArmorTest.*'
+wherry_e2e LimitsTest.*:UpdateTest.*:StatsTest.*:PodsTest.ContainerSees*:PodsTest.TwoPods*:PodsTest.Exit*:RestartTest.Killed*:AppArmorTest.*
+wherry_faults FaultsTest.AFrozenContainer'
 
 # The same with SELinux instead of AppArmor.
 in_selinux_vm='integration_process Overlay.*Label*
@@ -397,7 +399,7 @@ case ${1:-} in
     ;;
   -h | --help)
     finished=1
-    sed -n '2,14s/^# \{0,1\}//p' "$0"
+    sed -n '2,15s/^# \{0,1\}//p' "$0"
     exit
     ;;
   -t)

@@ -8,7 +8,8 @@
 # 126 when there was no boot. Up in some seconds, all in software: a /dev/kvm that is there need not work, and everything takes some
 # ten times as long. There is no network.
 # The kernel's package is unpacked below build/vm, not installed. Environment: VM_MEMORY in MiB (2048), VM_SECONDS until it is cut off (600),
-# VM_SECURITY: apparmor, or selinux, which has the policy of test/e2e/selinux.cil then.
+# VM_SECURITY: apparmor, or selinux, which has the policy of test/e2e/selinux.cil then; MACHINE_KERNEL=backports for that kernel instead of the
+# release's.
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/.."
@@ -38,7 +39,7 @@ mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts; ln -sf pts/ptmx /de
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf
 mount -t securityfs securityfs /sys/kernel/security
-mkdir -p /lib/modules && mount --bind $vm/kernel/lib/modules /lib/modules
+mkdir -p /lib/modules && mount --bind $kernel/lib/modules /lib/modules
 ip link set lo up
 [ $security != selinux ] || $PWD/hack/selinux.sh load $vm/share/policy || exit
 cd $(printf %q "$here")

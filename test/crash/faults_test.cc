@@ -14,6 +14,7 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <vector>
 
 #include "test/crash/hung_files.h"
 #include "test/crash/nothing_left_test.h"
@@ -127,9 +128,11 @@ class FaultsTest : public NothingLeftTest {
   }
   // The container's directory in the hierarchy that has the file.
   std::string CgroupWith(const std::string& container, const std::string& file) {
-    for (const auto& top : fs::directory_iterator("/sys/fs/cgroup")) {
+    std::vector<std::string> tops = {"/sys/fs/cgroup"};  // of version 2, or with a hierarchy in each directory
+    for (const auto& top : fs::directory_iterator(tops[0])) tops.push_back(top.path());
+    for (const std::string& top : tops) {
       std::error_code ec;
-      const std::string own = top.path().string() + node.cgroup();
+      const std::string own = top + node.cgroup();
       if (!fs::is_directory(own, ec)) continue;
       for (const auto& entry : fs::recursive_directory_iterator(own, ec))
         if (entry.path().filename() == container && fs::exists(entry.path() / file)) return entry.path();
