@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "runtime/sys/clock.h"
 #include "runtime/sys/file.h"
+#include "runtime/sys/process.h"
 #include "runtime/sys/status.h"
 
 #ifndef P_PIDFD
@@ -37,9 +37,10 @@ absl::StatusOr<uint64_t> StartTime(pid_t pid) {
 
 absl::StatusOr<sys::UniqueFd> OpenProcess(const Process& process) {
   if (process.pid <= 0) return absl::NotFoundError("no process");
-  sys::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-  if (!pidfd.valid() && errno == ESRCH) return absl::NotFoundError(absl::StrCat("process ", process.pid, " has ended"));
-  if (!pidfd.valid()) return sys::Errno(absl::StrCat("pidfd_open ", process.pid));
+  auto pidfd = sys::OpenPidfd(process.pid);
+  if (sys::IsErrno(pidfd.status(), ESRCH))
+    return absl::NotFoundError(absl::StrCat("process ", process.pid, " has ended"));
+  if (!pidfd.ok()) return pidfd;
   auto start = StartTime(process.pid);
   if (!start.ok() || (process.start_time != 0 && *start != process.start_time))
     return absl::NotFoundError(absl::StrCat("process ", process.pid, " is another one by now"));

@@ -46,7 +46,9 @@ absl::StatusOr<CloneResult> CloneProcess(uint64_t namespaces, const UniqueFd& cg
 
 absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!fd.valid()) return Errno(absl::StrCat("pidfd_open ", pid));
+  // The number of a process that is gone stays taken as long as it names a session or a process group. Of such a number older kernels
+  // (6.1) say EINVAL.
+  if (!fd.valid()) return Errno(absl::StrCat("pidfd_open ", pid), errno == EINVAL ? ESRCH : errno);
   return fd;
 }
 

@@ -20,7 +20,7 @@ struct CloneResult {
 // The caller must be single-threaded: glibc's fork handlers do not run.
 absl::StatusOr<CloneResult> CloneProcess(uint64_t namespaces, const UniqueFd& cgroup);
 
-absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid);
+absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid);  // ESRCH when no process has this number
 
 // setns(2) with a namespace or pidfd; `types` are CLONE_NEW*. With CLONE_NEWPID it is the later children that move.
 absl::Status SetNamespace(int fd, int types);
