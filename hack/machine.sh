@@ -1,6 +1,7 @@
 # What vm.sh and node.sh share, to be sourced at the top of the repository: Debian's kernel, an initrd that finds the root, and qemu.
 # shellcheck shell=bash
 # MACHINE_KERNEL: empty for the release's own kernel, or backports.
+case ${MACHINE_KERNEL:-} in "" | backports) ;; *) echo "MACHINE_KERNEL: \"$MACHINE_KERNEL\" is not backports" >&2; exit 2 ;; esac
 machine=$PWD/build/vm
 kernel=$machine/kernel${MACHINE_KERNEL:+-$MACHINE_KERNEL}
 apt_options=()
@@ -16,7 +17,7 @@ download_kernel() {
 # The backports lie beside the release in the same archive. apt is to know them here only.
 use_backports() {
   local archive codename apt=$machine/apt
-  read -r archive codename < <(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | grep -v -- '-' | head -n 1)
+  read -r archive codename < <(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | awk '$2 !~ /-/ {print; exit}')
   mkdir -p "$apt/lists/partial" "$apt/archives/partial"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $codename-backports main" >"$apt/sources.list"
   apt_options=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt")

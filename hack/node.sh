@@ -10,7 +10,7 @@
 # The node sees this repository under the same path as here, but cannot write to it, except below build/node/share. Its console is
 # in build/node/console.log. It has a network interface, but nothing behind it: qemu only lets our ssh in, at a port of the loopback.
 # Environment: NODE_MEMORY in MiB (3072), NODE_SECONDS to wait for a boot, or for the end before a reboot (400), MACHINE_KERNEL=backports for
-# that kernel instead of the release's.
+# that kernel instead of the release's, at a reboot too.
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/.."
