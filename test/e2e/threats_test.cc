@@ -20,6 +20,7 @@ namespace wherry::e2e {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -77,31 +78,31 @@ TEST_F(ThreatsTest, NoWorkingDirectoryLeadsThroughADescriptor) {
   }
 }
 
-// A volume's owner swaps the target of a mount for a symbolic link while the container starts.
+// A volume's owner swaps what the runtime is about to use for a symbolic link while the container starts.
 class SwappedTargetTest : public ThreatsTest {
  protected:
   void SetUp() override {
     ThreatsTest::SetUp();
-    for (const std::string& dir : {volume_, inner_, volume_ + "/target"}) fs::create_directories(dir);
+    for (const std::string& dir : {volume_, inner_}) fs::create_directories(dir);
     std::ofstream(inner_ + "/secret") << "secret";
   }
-  // Starts containers in `pod`, each while the swaps go on, and calls `look` for each that runs. `link` leads elsewhere.
-  void Race(const std::string& pod, const std::string& link, const std::function<void(const std::string&)>& look) {
-    const std::string target = volume_ + "/target", other = volume_ + "/link";
-    fs::create_directory_symlink(link, other);
+  // Starts containers in `pod`, each while these files of the volume change places with their ".link"s, and calls `look` for each that
+  // runs. The links lead elsewhere.
+  void Race(const std::string& pod, const std::vector<std::string>& names, const std::string& link,
+            const std::function<void(cri::ContainerConfig&)>& edit,
+            const std::function<void(const std::string&)>& look) {
+    for (const std::string& name : names) fs::create_symlink(link, absl::StrCat(volume_, "/", name, ".link"));
     int started = 0;
     for (int i = 0; i < 100; ++i) {
-      const std::string c =
-          node.Create(pod, absl::StrCat("c", i), {"sleep", "1000"}, [&](cri::ContainerConfig& config) {
-            for (const auto& [from, to] : {std::pair(volume_, "/volume"), std::pair(inner_, "/volume/target")}) {
-              cri::Mount& mount = *config.add_mounts();
-              mount.set_host_path(from);
-              mount.set_container_path(to);
-            }
-          });
+      const std::string c = node.Create(pod, absl::StrCat("c", i), {"sleep", "1000"}, edit);
       std::atomic<bool> over = false;
       std::thread swapper([&] {
-        while (!over) ::renameat2(AT_FDCWD, target.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+        while (!over) {
+          for (const std::string& name : names) {
+            const std::string file = absl::StrCat(volume_, "/", name), other = file + ".link";
+            ::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+          }
+        }
       });
       const bool runs = node.TryStart(c).ok();
       over = true;
@@ -112,6 +113,26 @@ class SwappedTargetTest : public ThreatsTest {
     }
     EXPECT_GT(started, 0);
   }
+  static void AddMount(cri::ContainerConfig& config, const std::string& from, const std::string& to) {
+    cri::Mount& mount = *config.add_mounts();
+    mount.set_host_path(from);
+    mount.set_container_path(to);
+  }
+  // The swapped directory is the place of another mount.
+  void RaceForAMount(const std::string& pod, const std::string& link,
+                     const std::function<void(const std::string&)>& look) {
+    fs::create_directories(volume_ + "/target");
+    const auto edit = [&](cri::ContainerConfig& config) {
+      AddMount(config, volume_, "/volume");
+      AddMount(config, inner_, "/volume/target");
+    };
+    Race(pod, {"target"}, link, edit, look);
+  }
+  // What is mounted in /proc and on the console of a container: the part of its file system, and the place.
+  std::string MountsOfKernelFiles(const std::string& container) {
+    return node.Exec(container, {"sh", "-c", "cut -d' ' -f4,5 /proc/self/mountinfo | grep -E ' /(proc|dev/console)'"})
+        .stdout();
+  }
   const std::string volume_ = node.dir() + "/volume", inner_ = node.dir() + "/inner";
 };
 
@@ -120,10 +141,10 @@ TEST_F(SwappedTargetTest, LeadsNowhereElse) {
   const std::string outside = node.dir() + "/outside";
   fs::create_directories(outside);
   const std::string pod = node.RunPod("p"), before = MountTable();
-  Race(pod, outside, [&](const std::string& c) {
+  RaceForAMount(pod, outside, [&](const std::string& c) {
     // The mount is in the container, at what the target's name or the link's is now, or where the link leads in there.
     const std::string look =
-        absl::StrCat("cat /volume/target/secret /volume/link/secret ", outside, "/secret 2>/dev/null");
+        absl::StrCat("cat /volume/target/secret /volume/target.link/secret ", outside, "/secret 2>/dev/null");
     EXPECT_THAT(node.Exec(c, {"sh", "-c", look}).stdout(), HasSubstr("secret")) << "the mount is not in the container";
   });
   EXPECT_EQ(MountTable(), before);
@@ -133,11 +154,28 @@ TEST_F(SwappedTargetTest, LeadsNowhereElse) {
 // CVE-2025-52881, CVE-2019-19921: into /proc, to have the runtime write elsewhere and programs read what is not so.
 TEST_F(SwappedTargetTest, DoesNotLeadIntoProc) {
   const std::string plain = node.Run(node.RunPod("plain"), "c", {"sleep", "1000"});
-  const std::vector<std::string> mounts = {"sh", "-c", "cut -d' ' -f5 /proc/self/mountinfo | grep ^/proc"};
-  const std::string usual = node.Exec(plain, mounts).stdout();
-  ASSERT_THAT(usual, HasSubstr("/proc\n"));
-  Race(node.RunPod("p"), "/proc/sys/kernel",
-       [&](const std::string& c) { EXPECT_EQ(node.Exec(c, mounts).stdout(), usual); });
+  const std::string usual = MountsOfKernelFiles(plain);
+  ASSERT_THAT(usual, HasSubstr("/ /proc\n"));
+  RaceForAMount(node.RunPod("p"), "/proc/sys/kernel",
+                [&](const std::string& c) { EXPECT_EQ(MountsOfKernelFiles(c), usual); });
+}
+
+// CVE-2025-52565, CVE-2025-31133: what becomes /dev/console and what lies over masked files is not taken from a /dev that another
+// container can change.
+TEST_F(SwappedTargetTest, IsNeitherConsoleNorMask) {
+  const auto terminal = [](cri::ContainerConfig& config) { config.set_tty(true); };
+  const std::string pod = node.RunPod("p"), plain = node.Run(pod, "plain", {"sleep", "1000"}, terminal);
+  const std::string usual = MountsOfKernelFiles(plain);
+  ASSERT_THAT(usual, AllOf(HasSubstr("/null /proc/"), HasSubstr("/0 /dev/console\n")));
+  fs::create_directories(volume_ + "/pts");
+  const std::vector<std::string> names = {"null", "console", "pts/0"};
+  for (const std::string& name : names) std::ofstream(absl::StrCat(volume_, "/", name)) << "";
+  const auto edit = [&](cri::ContainerConfig& config) {
+    AddMount(config, volume_, "/dev");
+    terminal(config);
+  };
+  Race(pod, names, "/proc/sys/kernel/core_pattern", edit,
+       [&](const std::string& c) { EXPECT_EQ(MountsOfKernelFiles(c), usual); });
 }
 
 // CVE-2022-24769 and its family: capabilities that an ordinary user could take over from a file.
