@@ -24,11 +24,11 @@ function(wherry_collect library)
   set(imported ${imported} PARENT_SCOPE)
 endfunction()
 
-# wherry_link_archives(PROGRAM [STATIC] LIBRARIES library… ARCHIVES -lname… [SHARED regex]): links PROGRAM from these libraries of this tree,
-# all of it that they need, and the archives. Of the imported targets those that match are linked as they are; STATIC: none, not even
-# libc, and at a fixed address.
+# wherry_link_archives(PROGRAM [STATIC | STATIC_CXX] LIBRARIES library… ARCHIVES -lname… [SHARED regex]): links PROGRAM from these libraries
+# of this tree, all of it that they need, and the archives. Of the imported targets those that match are linked as they are; STATIC: none,
+# not even libc, and at a fixed address. STATIC_CXX: the C++ runtime from its archives, where no shared library wants one, too.
 function(wherry_link_archives program)
-  cmake_parse_arguments(A "STATIC" "SHARED" "LIBRARIES;ARCHIVES" ${ARGN})
+  cmake_parse_arguments(A "STATIC;STATIC_CXX" "SHARED" "LIBRARIES;ARCHIVES" ${ARGN})
   if(WHERRY_SANITIZE)
     target_link_libraries(${program} PRIVATE wherry_flags ${A_LIBRARIES})
     return()
@@ -49,6 +49,9 @@ function(wherry_link_archives program)
     list(PREPEND imported -Wl,-Bdynamic)
     # 20,000 relocations in some kilobytes instead of half a megabyte that the loader reads (glibc 2.36).
     target_link_options(${program} PRIVATE -Wl,-z,pack-relative-relocs)
+    if(A_STATIC_CXX)
+      target_link_options(${program} PRIVATE -static-libstdc++ -static-libgcc)
+    endif()
   endif()
   set(files)
   foreach(library IN LISTS ours)

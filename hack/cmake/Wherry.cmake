@@ -13,17 +13,23 @@ pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET GLOBAL libisal)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET GLOBAL libzstd)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET GLOBAL zlib)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET GLOBAL sqlite3)
-pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET GLOBAL tomlplusplus)
+pkg_check_modules(TOMLPP REQUIRED tomlplusplus)  # its headers are enough
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET GLOBAL libseccomp)
 pkg_check_modules(NFTNL REQUIRED IMPORTED_TARGET GLOBAL libnftnl)
 find_package(nlohmann_json REQUIRED)
 find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # Paths relative to the source and no directory in the key: two checkouts share what either has built.
   set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
+
+# There are no archives of these, and their shared objects cost each start of wherryd more than compiling them once more does.
+add_library(spdlog_headers INTERFACE)
+target_compile_definitions(spdlog_headers INTERFACE SPDLOG_FMT_EXTERNAL)
+target_link_libraries(spdlog_headers INTERFACE fmt::fmt-header-only)
 
 set(WHERRY_GEN ${CMAKE_BINARY_DIR}/gen)
 include(Archives)
