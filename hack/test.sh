@@ -412,7 +412,7 @@ case ${1:-} in
     cmake --preset "$preset" >/dev/null
     nice ninja -C "$build" "$program"
     run=("$build/test/$program" "--gtest_filter=${3:-*}")
-    privileged=$({ labelled "$build" root; labelled "$build" e2e; } | cut -f1)
+    privileged=$(for label in root e2e bench; do labelled "$build" $label; done | cut -f1)
     if grep -qx "$program" <<<"$privileged"; then
       nice ninja -C "$build" >/dev/null # these start the programs as well
       WHERRY_BIN_DIR=$build/bin in_namespaces "${run[@]}"

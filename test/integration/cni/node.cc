@@ -150,6 +150,25 @@ Outcome Node::Call(const std::string& plugin, const std::string& command, const 
   return Run(plugin, conf.dump(), CallVariables(command, id, plugin));
 }
 
+std::vector<Outcome> Node::AtOnce(const std::vector<std::string>& ids, const std::string& plugin,
+                                  const std::string& command, const json& conf) {
+  std::vector<std::pair<pid_t, sys::UniqueFd>> running;
+  running.reserve(ids.size());
+  for (const std::string& id : ids) {
+    sys::UniqueFd output(memfd_create("output", MFD_CLOEXEC));
+    const pid_t pid = Start(plugin, conf.dump(), CallVariables(command, id, plugin), output.get());
+    running.emplace_back(pid, std::move(output));
+  }
+  std::vector<Outcome> out(running.size());
+  for (size_t i = 0; i < running.size(); ++i) {
+    EXPECT_EQ(waitpid(running[i].first, &out[i].status, 0), running[i].first);
+    EXPECT_EQ(lseek(running[i].second.get(), 0, SEEK_SET), 0);
+    out[i].output = sys::ReadAll(running[i].second.get(), 1 << 20).value_or("");
+    EXPECT_TRUE(out[i].ok()) << ids[i] << out[i].output;
+  }
+  return out;
+}
+
 std::set<std::string> Node::Leases(const std::string& network) const {
   std::set<std::string> out;
   std::error_code none;

@@ -55,6 +55,10 @@ class Node : public ::testing::Test {
   Outcome Add(const std::string& id, const nlohmann::json& conf) { return Call("bridge", "ADD", id, conf); }
   Outcome Del(const std::string& id, const nlohmann::json& conf) { return Call("bridge", "DEL", id, conf); }
 
+  // Starts `command` for all these pods before it waits for any, and returns what each printed.
+  std::vector<Outcome> AtOnce(const std::vector<std::string>& ids, const std::string& plugin,
+                              const std::string& command, const nlohmann::json& conf);
+
   // Files in the network's directory that are named by an address.
   std::set<std::string> Leases(const std::string& network = "pods") const;
   // Names of the interfaces of a kind in the current namespace.

@@ -1,11 +1,4 @@
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
 
 #include "test/integration/cni/node.h"
 
@@ -96,36 +89,6 @@ TEST_F(ReferenceTest, OurBridgeRunsTheirIpam) {
   ASSERT_TRUE(a.ok()) << a.output;
   EXPECT_EQ(AddressOf(a), "10.88.0.9");
   EXPECT_TRUE(Del("a", conf).ok());
-}
-
-// Reports; does not judge, since machines and their load differ.
-TEST_F(ReferenceTest, TimeOfAddAndDel) {
-  constexpr int kRuns = 20;
-  const auto milliseconds = [&](const std::string& plugin, const std::string& command, const std::string& id,
-                                const json& conf) {
-    timespec before{}, after{};
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    EXPECT_TRUE(Call(plugin, command, id, conf).ok());
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    return static_cast<double>(after.tv_sec - before.tv_sec) * 1e3 +
-           static_cast<double>(after.tv_nsec - before.tv_nsec) / 1e6;
-  };
-  const auto median = [](std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-  };
-  const json conf = BridgeConf();
-  MakePod("a");
-  std::map<std::string, std::vector<double>> times;
-  for (int i = 0; i < kRuns; ++i) {
-    for (const std::string& plugin : {std::string("bridge"), Reference("bridge")}) {
-      times[plugin + " ADD"].push_back(milliseconds(plugin, "ADD", "a", conf));
-      times[plugin + " DEL"].push_back(milliseconds(plugin, "DEL", "a", conf));
-    }
-  }
-  for (const auto& [what, values] : times)
-    std::printf("%-28s median %6.2f ms, least %6.2f ms\n", what.c_str(), median(values),
-                *std::min_element(values.begin(), values.end()));
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <random>
@@ -62,31 +61,12 @@ class ScaleTest : public Node {
       MakePod(ids_.back());
     }
   }
-  // Starts `command` for all pods before it waits for any, and returns what they printed.
-  std::vector<Outcome> AtOnce(const std::string& plugin, const std::string& command, const json& conf) {
-    std::vector<std::pair<pid_t, sys::UniqueFd>> running;
-    running.reserve(ids_.size());
-    for (const std::string& id : ids_) {
-      sys::UniqueFd output(memfd_create("output", MFD_CLOEXEC));
-      const pid_t pid = Start(plugin, conf.dump(), CallVariables(command, id, plugin), output.get());
-      running.emplace_back(pid, std::move(output));
-    }
-    std::vector<Outcome> out(running.size());
-    for (size_t i = 0; i < running.size(); ++i) {
-      EXPECT_EQ(waitpid(running[i].first, &out[i].status, 0), running[i].first);
-      EXPECT_EQ(lseek(running[i].second.get(), 0, SEEK_SET), 0);
-      out[i].output = sys::ReadAll(running[i].second.get(), 1 << 20).value_or("");
-      EXPECT_TRUE(out[i].ok()) << ids_[i] << out[i].output;
-    }
-    return out;
-  }
-
   std::vector<std::string> ids_;
 };
 
 TEST_F(ScaleTest, TwoHundredAtOnceReachEachOther) {
   const json conf = BridgeConf({{"ipMasq", true}});
-  const std::vector<Outcome> added = AtOnce("bridge", "ADD", conf);
+  const std::vector<Outcome> added = AtOnce(ids_, "bridge", "ADD", conf);
   std::set<std::string> addresses;
   std::vector<std::unique_ptr<Peer>> peers;
   for (int i = 0; i < kPods; ++i) {
@@ -101,35 +81,13 @@ TEST_F(ScaleTest, TwoHundredAtOnceReachEachOther) {
     EXPECT_TRUE(peers[i]->Reaches(next)) << i;
     EXPECT_TRUE(i == 0 || (peers[0]->Reaches(*peers[i]) && peers[i]->Reaches(*peers[0]))) << i;
   }
-  AtOnce("bridge", "DEL", conf);
+  AtOnce(ids_, "bridge", "DEL", conf);
   EXPECT_TRUE(Leases().empty());
   EXPECT_TRUE(Links("veth").empty());
   auto netfilter = nft::Netfilter::Open();
   auto rules = netfilter->ListRules("cni_plugins_masquerade");
   ASSERT_TRUE(rules.ok()) << rules.status();
   EXPECT_EQ(rules->size(), 3U);  // those of the chain itself
-}
-
-// Reports; does not judge, since machines and their load differ. IPv4 alone: the reference waits for the detection of duplicates of
-// IPv6 addresses.
-TEST_F(ScaleTest, TimeOfTwoHundredAtOnce) {
-  if (access(kReference, X_OK) != 0) GTEST_SKIP() << "no reference plugins in " << kReference;
-  json conf = BridgeConf();
-  conf["ipam"]["ranges"] = json::parse(R"([[{"subnet": "10.88.0.0/16"}]])");
-  for (int run = 0; run < 3; ++run) {
-    for (const std::string& plugin : {std::string("bridge"), kReference + std::string("/bridge")}) {
-      for (const char* command : {"ADD", "DEL"}) {
-        timespec before{}, after{};
-        clock_gettime(CLOCK_MONOTONIC, &before);
-        AtOnce(plugin, command, conf);
-        clock_gettime(CLOCK_MONOTONIC, &after);
-        const double ms = static_cast<double>(after.tv_sec - before.tv_sec) * 1e3 +
-                          static_cast<double>(after.tv_nsec - before.tv_nsec) / 1e6;
-        std::printf("%-28s %s of %d at once: %7.1f ms, %5.2f ms each\n", plugin.c_str(), command, kPods, ms,
-                    ms / kPods);
-      }
-    }
-  }
 }
 
 // A chain of all plugins that leave something on the node, with calls that are killed at any instant.
