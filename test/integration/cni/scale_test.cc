@@ -9,6 +9,7 @@
 #include <fstream>
 #include <random>
 
+#include "absl/strings/numbers.h"
 #include "cni/nft/table.h"
 #include "runtime/sys/file.h"
 #include "test/integration/cni/node.h"
@@ -168,7 +169,8 @@ class KillTest : public Node {
 // WHERRY_CNI_KILLS sets the number of ADDs, each with its DEL; 5000 take some minutes.
 TEST_F(KillTest, KilledAnywhereNothingIsLeft) {
   const char* wanted = std::getenv("WHERRY_CNI_KILLS");
-  const int runs = wanted == nullptr ? 100 : std::atoi(wanted);
+  int runs = 100;
+  ASSERT_TRUE(wanted == nullptr || absl::SimpleAtoi(wanted, &runs)) << wanted;
   std::mt19937 random(20240501);
   const auto upto = [&](unsigned bound) { return static_cast<unsigned>(random() % bound); };
   int killed = 0;
