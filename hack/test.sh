@@ -26,7 +26,10 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktra
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$root/test/sanitize/tsan.supp"
 export WHERRY_CASES=${WHERRY_CASES:-$out/cases} # "passed" or "skipped", program and case a line, of all stages
 finished=
-trap 'rm -rf "$out"; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
+# in_namespaces mounts over these; what was not here before goes again.
+made=()
+for dir in /var/lib/wherry /var/lib/cni; do [ -e $dir ] || made+=("$dir"); done
+trap 'rm -rf "$out"; rmdir "${made[@]}" 2>/dev/null || true; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
 
 say() { printf '\n== %s (%s)\n' "$1" "$(date -u -d "@$SECONDS" +%M:%S)"; }
 fail() { echo "FAILED $*"; failed=$((failed + 1)); }
