@@ -22,14 +22,14 @@ time_limit=$((${TIME_LIMIT:-38} * 60))
 passed=0 failed=0 skipped=0
 out=$(mktemp -d /tmp/wherry-test.XXXXXX)
 export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
-# Of libraries without instrumentation only the locks are seen (test/sanitize).
-export TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$root/test/sanitize/tsan.supp"
 export WHERRY_CASES=${WHERRY_CASES:-$out/cases} # "passed" or "skipped", program and case a line, of all stages
 finished=
 # in_namespaces mounts over these; what was not here before goes again.
 made=()
 for dir in /var/lib/wherry /var/lib/cni; do [ -e $dir ] || made+=("$dir"); done
 trap 'rm -rf "$out"; rmdir "${made[@]}" 2>/dev/null || true; [ -n "$finished" ] || { fail "hack/test.sh stopped early"; summary; exit 1; }' EXIT
+
+sanitizer_report='WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|:[0-9]+: runtime error: '
 
 say() { printf '\n== %s (%s)\n' "$1" "$(date -u -d "@$SECONDS" +%M:%S)"; }
 fail() { echo "FAILED $*"; failed=$((failed + 1)); }
@@ -79,6 +79,11 @@ report() {
   p=$(grep -c '^passed' "$1/$2.cases" || true)
   f=$(grep -c '^failed' "$1/$2.cases" || true)
   passed=$((passed + p)) failed=$((failed + f))
+  # Of a program that a test started: not every one's exit code is looked at.
+  if grep -qE "$sanitizer_report" "$log"; then
+    grep -E -m 1 -A 60 "$sanitizer_report" "$log"
+    fail "($2) a sanitizer has found something"
+  fi
   # The text between a failing or skipped case's start and end; GoogleTest keeps no reasons in its report.
   awk -v program="$2" '/^\[ RUN      \]/ { text = ""; next }
     /^\[  FAILED  \].*ms\)$/ { print text "FAILED (" program ") " $4 }

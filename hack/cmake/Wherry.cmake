@@ -48,9 +48,9 @@ if(WHERRY_SANITIZE)
 endif()
 if(WHERRY_SANITIZE MATCHES thread)
   set(WHERRY_FENCELESS ON)  # ThreadSanitizer does not know std::atomic_thread_fence
-  add_library(wherry_absl_mutex OBJECT ${CMAKE_SOURCE_DIR}/test/sanitize/absl_mutex.cc)
-  target_link_libraries(wherry_absl_mutex PRIVATE absl::synchronization)
-  target_sources(wherry_flags INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:wherry_absl_mutex>>)
+  add_library(wherry_tsan OBJECT ${CMAKE_SOURCE_DIR}/test/sanitize/absl_mutex.cc ${CMAKE_SOURCE_DIR}/test/sanitize/tsan_options.cc)
+  target_link_libraries(wherry_tsan PRIVATE absl::synchronization)
+  target_sources(wherry_flags INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:wherry_tsan>>)
   target_link_libraries(wherry_flags INTERFACE absl::synchronization)  # what it wraps, for programs without Abseil
 endif()
 if(WHERRY_FUZZ)
