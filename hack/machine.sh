@@ -88,5 +88,11 @@ accelerator() {
   cat "$answer"
 }
 
+# The CPU, and what all kernels are told. Emulated string instructions go one word or even byte at a time: kernels that clear and copy
+# pages with them take three times as long for a page fault as with plain moves.
+emulated() { [ "$(accelerator)" != kvm ]; }
+cpu() { if emulated; then echo max,erms=off; else echo max; fi; }
+kernel_options() { echo "console=ttyS0 quiet panic=-1$(! emulated || echo " clearcpuid=rep_good")"; }
+
 # share PATH TAG [readonly]: qemu's arguments for a folder of this host that the machine mounts over 9p.
 share() { printf '%s\n' -virtfs "local,path=$1,mount_tag=$2,security_model=none,multidevs=remap${3:+,readonly=on}"; }

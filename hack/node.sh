@@ -29,7 +29,7 @@ umount /proc /sys
 mount --move /dev /root/dev
 exec switch_root /root /sbin/init'
 
-running() { [ -e "$node/pid" ] && kill -0 "$(cat "$node/pid")" 2>/dev/null; }
+running() { [ -e "$node/pid" ] && kill -0 "$(cat "$node/pid" 2>/dev/null)" 2>/dev/null; }
 
 wait_up() {
   local end=$((SECONDS + ${NODE_SECONDS:-400}))
@@ -47,11 +47,11 @@ start_qemu() {
   mapfile -t shares < <(share "$kernel/lib/modules" modules readonly; share "$source" source readonly; share "$share" share)
   for _ in 1 2 3 4 5; do
     port=$((20000 + RANDOM % 12000))
-    if qemu-system-x86_64 -accel "$(accelerator)" -cpu max -m "${NODE_MEMORY:-3072}" -smp 2 -display none -no-reboot -daemonize -pidfile "$node/pid" \
+    if qemu-system-x86_64 -accel "$(accelerator)" -cpu "$(cpu)" -m "${NODE_MEMORY:-3072}" -smp 2 -display none -no-reboot -daemonize -pidfile "$node/pid" \
       -serial "file:$node/console.log" -kernel "$(kernel_image)" -initrd "$node/initrd.gz" "${shares[@]}" \
       -drive "file=$node/run.img,if=virtio,format=raw,cache=unsafe" \
       -nic "user,model=virtio,restrict=on,hostfwd=tcp:127.0.0.1:$port-:22" -device virtio-rng-pci \
-      -append "console=ttyS0 quiet panic=-1 net.ifnames=0 apparmor=1 security=apparmor systemd.unified_cgroup_hierarchy=1 \
+      -append "$(kernel_options) net.ifnames=0 apparmor=1 security=apparmor systemd.unified_cgroup_hierarchy=1 \
 node_source=$source node_share=$share" 2>"$node/qemu.log"; then
       echo "$port" >"$node/port"
       return

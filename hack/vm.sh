@@ -57,8 +57,8 @@ make_initrd "$vm/initrd.gz" "$init" virtio_pci 9pnet_virtio 9p overlay
 make_start "$@"
 [ "$security" != selinux ] || hack/selinux.sh compile "$vm/share/policy"
 mapfile -t shares < <(share / host readonly; share "$vm/share" share)
-timeout "${VM_SECONDS:-600}" qemu-system-x86_64 -accel "$(accelerator)" -cpu max -m "${VM_MEMORY:-2048}" -smp 2 -nographic -no-reboot -nic none \
-  -kernel "$(kernel_image)" -initrd "$vm/initrd.gz" -append "console=ttyS0 quiet panic=-1 hugepages=8 apparmor=1 security=$security vm_share=$vm/share" "${shares[@]}" </dev/null
+timeout "${VM_SECONDS:-600}" qemu-system-x86_64 -accel "$(accelerator)" -cpu "$(cpu)" -m "${VM_MEMORY:-2048}" -smp 2 -nographic -no-reboot -nic none \
+  -kernel "$(kernel_image)" -initrd "$vm/initrd.gz" -append "$(kernel_options) hugepages=8 apparmor=1 security=$security vm_share=$vm/share" "${shares[@]}" </dev/null
 [ -e "$vm/share/started" ] || { echo "hack/vm.sh: the machine did not boot" >&2; exit 126; }
 [ -e "$vm/share/result" ] || { echo "hack/vm.sh: the machine ended before the command" >&2; exit 125; }
 exit "$(cat "$vm/share/result")"
