@@ -33,11 +33,10 @@ constexpr size_t kMaxWatched = 256;  // pidfds open at once
 // v1 has no event for a task that has ended but not yet left its cgroup; it is a matter of microseconds.
 constexpr int kV1SettleMs = 1;
 
-// Of a process that is gone: no descriptor.
-absl::StatusOr<sys::UniqueFd> OpenPidfd(int pid) {
+// None of a process that is gone; nor when descriptors are short, which must not spare those that could be opened.
+sys::UniqueFd OpenPidfd(int pid) {
   auto pidfd = sys::OpenPidfd(pid);
-  if (sys::IsErrno(pidfd.status(), ESRCH)) return sys::UniqueFd();
-  return pidfd;
+  return pidfd.ok() ? *std::move(pidfd) : sys::UniqueFd();
 }
 
 bool HasEnded(int pidfd) {
@@ -82,7 +81,7 @@ absl::Status WaitForProcesses(const std::string& dir, const Deadline& deadline) 
     if (pids.empty()) return absl::OkStatus();
     bool waited = false;
     for (size_t i = 0; i < std::min(pids.size(), kMaxWatched); ++i) {
-      ASSIGN_OR_RETURN(sys::UniqueFd pidfd, OpenPidfd(pids[i]));
+      sys::UniqueFd pidfd = OpenPidfd(pids[i]);
       if (!pidfd.valid() || HasEnded(pidfd.get())) continue;
       pollfd p{pidfd.get(), POLLIN, 0};
       int n = ::poll(&p, 1, deadline.LeftMs());
@@ -129,10 +128,8 @@ absl::Status SignalAll(const std::string& dir) {
   ASSIGN_OR_RETURN(std::vector<int> pids, ProcessesBelow(dir));
   for (size_t from = 0; from < pids.size(); from += kMaxWatched) {
     std::vector<std::pair<int, sys::UniqueFd>> open;
-    for (size_t i = from; i < std::min(pids.size(), from + kMaxWatched); ++i) {
-      ASSIGN_OR_RETURN(sys::UniqueFd pidfd, OpenPidfd(pids[i]));
-      open.emplace_back(pids[i], std::move(pidfd));
-    }
+    for (size_t i = from; i < std::min(pids.size(), from + kMaxWatched); ++i)
+      open.emplace_back(pids[i], OpenPidfd(pids[i]));
     ASSIGN_OR_RETURN(std::vector<int> again, ProcessesBelow(dir));
     for (const auto& [pid, pidfd] : open) {
       if (!pidfd.valid() || !std::binary_search(again.begin(), again.end(), pid) || HasEnded(pidfd.get())) continue;

@@ -16,7 +16,7 @@ using nlohmann::json;
 class TimesTest : public Node {
  protected:
   void SetUp() override {
-    if (access(kTheirs.c_str(), X_OK) != 0) GTEST_SKIP() << "no " << kTheirs << " (containernetworking-plugins)";
+    if (access(theirs_.c_str(), X_OK) != 0) GTEST_SKIP() << "no " << theirs_ << " (containernetworking-plugins)";
     Node::SetUp();
     conf_ = BridgeConf();
     conf_["ipam"]["ranges"] = json::parse(R"([[{"subnet": "10.88.0.0/16"}]])");
@@ -30,8 +30,8 @@ class TimesTest : public Node {
            static_cast<double>(after.tv_nsec - before.tv_nsec) / 1e6;
   }
 
-  const std::string kTheirs = std::string(kReference) + "/bridge";
-  const std::vector<std::string> plugins_ = {"bridge", kTheirs};
+  const std::string theirs_ = std::string(kReference) + "/bridge";
+  const std::vector<std::string> plugins_ = {"bridge", theirs_};
   json conf_;
 };
 
